@@ -1,0 +1,2 @@
+//! The `cosmosmesh` program.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Contact plans: formats, windows from ephemerides, earliest arrival.

@@ -1,0 +1,1 @@
+//! The fold from a set of messages to prices, rounds and plans.

