@@ -104,6 +104,12 @@ pub enum Invalid {
         /// The other.
         right: &'static str,
     },
+    /// An entry of a sparse list that is zero.
+    #[error("{what} is zero")]
+    Zero {
+        /// Which entry.
+        what: &'static str,
+    },
     /// A field that another field makes necessary is missing.
     #[error("{what} is missing")]
     Missing {

@@ -91,8 +91,8 @@ macro_rules! canonical_record {
     ($type:ty { $($field:ident),+ $(,)? } $(check $check:expr)?) => {
         impl $crate::Canonical for $type {
             fn write(&self, writer: &mut $crate::cbor::Writer) {
-                $( writer.check($check(self)); )?
                 const FIELDS: usize = [$(stringify!($field)),+].len();
+                $( writer.check($check(self)); )?
                 writer.array(FIELDS, |writer| {
                     $( $crate::Canonical::write(&self.$field, writer); )+
                 });
