@@ -23,6 +23,12 @@
 //!
 //! and its multipliers `λ` are the prices.
 
+pub mod central;
 pub mod coupled;
+mod dense;
+pub mod families;
+pub mod kernel;
+mod ldl;
 pub mod problem;
+pub mod seeded;
 pub mod sparse;

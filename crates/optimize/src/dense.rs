@@ -1,0 +1,58 @@
+//! Small dense symmetric positive definite systems, by rows.
+
+/// Factors `M = L Lᵀ` in place (lower triangle, by rows). Where a pivot is
+/// not positive it is replaced by `least`; the count of those is returned.
+pub(crate) fn cholesky(m: &mut [f64], n: usize, least: f64) -> usize {
+    let mut replaced = 0;
+    for i in 0..n {
+        let (above, rest) = m.split_at_mut(i * n);
+        let row = &mut rest[..n];
+        for j in 0..i {
+            let other = &above[j * n..j * n + j + 1];
+            let v = row[j] - dot(&row[..j], &other[..j]);
+            row[j] = v / other[j];
+        }
+        let d = row[i] - dot(&row[..i], &row[..i]);
+        if d > least {
+            row[i] = d.sqrt();
+        } else {
+            row[i] = least.sqrt();
+            replaced += 1;
+        }
+    }
+    replaced
+}
+
+/// Solves `L Lᵀ x = b` in place.
+pub(crate) fn cholesky_solve(l: &[f64], n: usize, b: &mut [f64]) {
+    for i in 0..n {
+        let row = &l[i * n..i * n + i + 1];
+        b[i] = (b[i] - dot(&row[..i], &b[..i])) / row[i];
+    }
+    for i in (0..n).rev() {
+        let row = &l[i * n..i * n + i + 1];
+        b[i] /= row[i];
+        let v = b[i];
+        for (x, r) in b[..i].iter_mut().zip(row) {
+            *x -= r * v;
+        }
+    }
+}
+
+/// `Σ aᵢbᵢ` in four interleaved sums, always in the same order.
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let mut sum = [0.0; 4];
+    let (ca, cb) = (a.chunks_exact(4), b.chunks_exact(4));
+    let tail: f64 = ca.remainder().iter().zip(cb.remainder()).map(|(x, y)| x * y).sum();
+    for (x, y) in ca.zip(cb) {
+        for k in 0..4 {
+            sum[k] += x[k] * y[k];
+        }
+    }
+    (sum[0] + sum[1]) + (sum[2] + sum[3]) + tail
+}
+
+/// `M x` for a square matrix by rows.
+pub(crate) fn mul(m: &[f64], x: &[f64]) -> Vec<f64> {
+    m.chunks_exact(x.len().max(1)).map(|row| dot(row, x)).collect()
+}

@@ -1,0 +1,989 @@
+//! The barrier kernel: a primal–dual interior-point method for one member's
+//! problem, plain or smoothed, with prices and a proximal term on its ports.
+//!
+//! # What is solved
+//!
+//! ```text
+//!     minimise  ½xᵀPx + qᵀx + λᵀs + ½|s − a|²_R − μ Σ log(slack)
+//!     subject to  l ≤ Ax ≤ u,   s = Bx
+//! ```
+//!
+//! for prices `λ`, centre `a`, metric `R = M⁻¹` and barrier weight `μ ≥ 0`.
+//! The proximal term is carried by its multiplier `ν = R(s − a)`, that is
+//! `Bx − Mν = a`, so that only `M` is needed and it may be singular.
+//!
+//! # How
+//!
+//! Mehrotra's predictor–corrector with both sides of a row kept apart and
+//! slacks that may start infeasible (Wright, *Primal–Dual Interior-Point
+//! Methods*, 1997, ch. 10; Nocedal & Wright, *Numerical Optimization*, §16.6).
+//! The step solves the quasi-definite system
+//!
+//! ```text
+//!     | P + D   Eᵀ    Gᵀ  |
+//!     | E      −δI        |       E equations, G two-sided rows,
+//!     | G            −W⁻¹ |       D, W the barrier's second derivatives
+//! ```
+//!
+//! whose sparse factor is analysed once; the ports enter through the Schur
+//! complement `S = B K Bᵀ`, with `K` the inverse Hessian on the null space of
+//! the equations. `S` is at the same time the member's sensitivity to price.
+//!
+//! Everything is scaled inside: variables by the width of their box, rows by
+//! their largest entry, the cost by its largest gradient.
+
+use crate::dense;
+use crate::ldl::Ldl;
+use crate::problem::OpenProblem;
+use crate::sparse::Sparse;
+
+/// Regularisation of the scaled system, removed again by refinement.
+const DELTA: f64 = 1e-11;
+/// Largest and smallest second derivative of the barrier in scaled units.
+const CURVATURE: (f64, f64) = (1e-12, 1e14);
+/// Iterations after which a solve is given up.
+const MAX_ITERATIONS: u32 = 80;
+
+/// A problem analysed for repeated solution.
+#[derive(Debug, Clone)]
+pub struct Kernel {
+    n: usize,
+    /// `x = d x̂`.
+    d: Vec<f64>,
+    fixed: Vec<bool>,
+    p: Sparse,
+    q: Vec<f64>,
+    equations: Sparse,
+    equations_rhs: Vec<f64>,
+    /// Two-sided rows; their sides follow those of the variables in `lower`
+    /// and `upper`.
+    rows: Sparse,
+    lower: Vec<f64>,
+    upper: Vec<f64>,
+    /// Where the sides of each port row are kept.
+    side_of: Vec<SidePlace>,
+    row_scale: Vec<f64>,
+    equation_scale: Vec<f64>,
+    ports: Vec<Vec<(usize, f64)>>,
+    port_map: Sparse,
+    port_scale: Vec<f64>,
+    ldl: Ldl,
+    slots: Slots,
+}
+
+/// How the value of a port row can be held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortSide {
+    /// Between two sides, which may be infinite.
+    Between,
+    /// At one value.
+    At,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum SidePlace {
+    Equation(usize),
+    Row(usize),
+}
+
+/// Which entries of the factor's list belong to what.
+#[derive(Debug, Clone, Default)]
+struct Slots {
+    p: Vec<(usize, usize, usize)>,
+    diagonal: Vec<usize>,
+    equations: Vec<usize>,
+    rows: Vec<usize>,
+}
+
+/// A proximal term `½|s − a|²_R` with `R = M⁻¹`.
+#[derive(Debug, Clone, Copy)]
+pub struct Proximal<'a> {
+    /// `a`, one value a port row.
+    pub centre: &'a [f64],
+    /// `M = R⁻¹`, dense by rows, positive semidefinite.
+    pub metric_inverse: &'a [f64],
+}
+
+/// What to solve for.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// `λ` on the port rows; empty for none.
+    pub price: &'a [f64],
+    /// The proximal term, if any.
+    pub proximal: Option<Proximal<'a>>,
+    /// Barrier weight of every slack; `0` solves the problem itself.
+    pub mu: f64,
+    /// Whether `S` and `t` are wanted.
+    pub sensitivity: bool,
+}
+
+/// A solution.
+#[derive(Debug, Clone)]
+pub struct Solved {
+    /// The variables.
+    pub x: Vec<f64>,
+    /// `s = Bx`.
+    pub s: Vec<f64>,
+    /// `ν = R(s − a)`; zero without a proximal term.
+    pub nu: Vec<f64>,
+    /// `½xᵀPx + qᵀx`, without prices.
+    pub cost: f64,
+    /// The cost rounded up by what the constraint violations could be worth
+    /// at their multipliers.
+    pub cost_up: f64,
+    /// A true lower bound of `min ½xᵀPx + qᵀx + λᵀs` over the constraints,
+    /// from the dual point (weak duality, residuals charged); `-inf` when a
+    /// variable without bounds leaves a residual. Meaningless with `mu > 0`
+    /// or a proximal term only in that it is then loose.
+    pub lower: f64,
+    /// `S = B K Bᵀ`, dense by rows; empty if not asked for.
+    pub sensitivity: Vec<f64>,
+    /// `t = ds/dμ` at fixed prices; empty if not asked for.
+    pub rate: Vec<f64>,
+    /// Largest relative violation of a constraint.
+    pub infeasibility: f64,
+    /// Whether the tolerances were met.
+    pub converged: bool,
+    /// Iterations used.
+    pub iterations: u32,
+    /// Dual value of the scaled barrier pairs, for the Farkas test: largest
+    /// multiplier.
+    pub largest_multiplier: f64,
+}
+
+impl Kernel {
+    /// Analyses a problem with the port map `b`, whose rows can be held as
+    /// `sides` says: at first between infinite sides, or at 0.
+    pub fn new(problem: &OpenProblem, b: &Sparse, sides: &[PortSide]) -> Self {
+        let parts = problem.parts();
+        let n = problem.n();
+        let mut lower = vec![f64::NEG_INFINITY; n];
+        let mut upper = vec![f64::INFINITY; n];
+        let (mut equations, mut rows) = (Vec::new(), Vec::new());
+        for r in 0..parts.l.len() {
+            let mut entries = parts.a.row(r).filter(|e| e.1 != 0.0);
+            let (first, second) = (entries.next(), entries.next());
+            let (l, u) = (parts.l[r], parts.u[r]);
+            if let (Some((c, v)), None) = (first, second) {
+                let (a, b) = if v > 0.0 { (l / v, u / v) } else { (u / v, l / v) };
+                lower[c] = lower[c].max(a);
+                upper[c] = upper[c].min(b);
+            } else if u - l <= 1e-12 * (1.0 + u.abs()) {
+                equations.push((&parts.a, r, 0.5 * (l + u), 0.0));
+            } else {
+                rows.push((&parts.a, r, l, u));
+            }
+        }
+        let side_of = sides
+            .iter()
+            .enumerate()
+            .map(|(r, side)| match side {
+                PortSide::At => {
+                    equations.push((b, r, 0.0, 0.0));
+                    SidePlace::Equation(equations.len() - 1)
+                }
+                PortSide::Between => {
+                    rows.push((b, r, f64::NEG_INFINITY, f64::INFINITY));
+                    SidePlace::Row(rows.len() - 1)
+                }
+            })
+            .collect();
+        let fixed: Vec<bool> = (0..n)
+            .map(|k| upper[k] - lower[k] <= 1e-12 * (1.0 + upper[k].abs()))
+            .collect();
+        let d: Vec<f64> = (0..n)
+            .map(|k| {
+                let width = upper[k] - lower[k];
+                if width.is_finite() && !fixed[k] {
+                    width
+                } else if fixed[k] {
+                    1.0_f64.max(upper[k].abs())
+                } else {
+                    1.0
+                }
+            })
+            .collect();
+        let scaled_row = |m: &Sparse, r: usize| -> (Vec<(usize, f64)>, f64) {
+            let entries: Vec<(usize, f64)> = m.row(r).map(|(c, v)| (c, v * d[c])).collect();
+            let size = entries.iter().fold(0.0_f64, |a, e| a.max(e.1.abs()));
+            let size = if size > 0.0 { size } else { 1.0 };
+            (entries.into_iter().map(|(c, v)| (c, v / size)).collect(), size)
+        };
+        let gather = |from: &[(&Sparse, usize, f64, f64)]| {
+            let (mut triplets, mut scale) = (Vec::new(), Vec::new());
+            for (k, &(matrix, r, _, _)) in from.iter().enumerate() {
+                let (entries, size) = scaled_row(matrix, r);
+                triplets.extend(entries.into_iter().map(|(c, v)| (k, c, v)));
+                scale.push(size);
+            }
+            (Sparse::from_triplets(from.len(), n, &triplets), scale)
+        };
+        let (equation_matrix, equation_scale) = gather(&equations);
+        let (row_matrix, row_scale) = gather(&rows);
+        let equations_rhs =
+            equations.iter().zip(&equation_scale).map(|(row, s)| row.2 / s).collect();
+        for k in 0..n {
+            lower[k] /= d[k];
+            upper[k] /= d[k];
+        }
+        for (row, s) in rows.iter().zip(&row_scale) {
+            lower.push(row.2 / s);
+            upper.push(row.3 / s);
+        }
+        let p = Sparse::from_triplets(
+            n,
+            n,
+            &parts.p.triplets().map(|(r, c, v)| (r, c, v * d[r] * d[c])).collect::<Vec<_>>(),
+        );
+        let q = parts.q.iter().zip(&d).map(|(q, d)| q * d).collect();
+        let mut port_scale = Vec::new();
+        let mut ports = Vec::new();
+        let mut port_triplets = Vec::new();
+        for r in 0..b.rows() {
+            let (entries, size) = scaled_row(b, r);
+            port_scale.push(size);
+            port_triplets.extend(entries.iter().map(|&(c, v)| (r, c, v)));
+            ports.push(entries.into_iter().filter(|e| !fixed[e.0]).collect());
+        }
+        let port_map = Sparse::from_triplets(b.rows(), n, &port_triplets);
+        let (ldl, slots) = analyse(n, &p, &equation_matrix, &row_matrix);
+        Self {
+            n,
+            d,
+            fixed,
+            p,
+            q,
+            equations: equation_matrix,
+            equations_rhs,
+            rows: row_matrix,
+            lower,
+            upper,
+            side_of,
+            row_scale,
+            equation_scale,
+            ports,
+            port_map,
+            port_scale,
+            ldl,
+            slots,
+        }
+    }
+
+    /// Number of port rows.
+    pub fn ports(&self) -> usize {
+        self.ports.len()
+    }
+
+    /// Number of barrier terms: finite sides of variables and two-sided rows.
+    pub fn barriers(&self) -> usize {
+        (0..self.lower.len())
+            .filter(|&k| !self.is_fixed(k))
+            .map(|k| usize::from(self.lower[k].is_finite()) + usize::from(self.upper[k].is_finite()))
+            .sum()
+    }
+
+    /// A scale of this problem's cost a barrier term: what moving through its
+    /// box could be worth at prices `λ`.
+    pub fn cost_scale(&self, price: &[f64]) -> f64 {
+        let q = self.gradient_with(price);
+        let mut sum: f64 = 0.0;
+        for k in 0..self.n {
+            let width = self.upper[k] - self.lower[k];
+            if width.is_finite() && !self.fixed[k] {
+                sum += q[k].abs() * width;
+            }
+        }
+        for (r, c, v) in self.p.triplets() {
+            let width = self.upper[r] - self.lower[r];
+            if r == c && width.is_finite() && !self.fixed[r] {
+                sum += 0.5 * v * width * width;
+            }
+        }
+        sum / self.barriers().max(1) as f64
+    }
+
+    /// Holds port row `j` between `l` and `u`, or at `l` where it is held at
+    /// one value.
+    pub fn hold(&mut self, j: usize, l: f64, u: f64) {
+        match self.side_of[j] {
+            SidePlace::Equation(k) => self.equations_rhs[k] = l / self.equation_scale[k],
+            SidePlace::Row(k) => {
+                self.lower[self.n + k] = l / self.row_scale[k];
+                self.upper[self.n + k] = u / self.row_scale[k];
+            }
+        }
+    }
+
+    /// The least and the largest value of `Bx` over the boxes of the
+    /// variables alone: outer bounds of the support of the ports.
+    pub fn port_range(&self) -> (Vec<f64>, Vec<f64>) {
+        (0..self.ports())
+            .map(|j| {
+                let (mut lo, mut hi) = (0.0, 0.0);
+                for (c, v) in self.port_map.row(j) {
+                    let (a, b) = if self.fixed[c] {
+                        let x = 0.5 * (self.lower[c] + self.upper[c]);
+                        (v * x, v * x)
+                    } else if v > 0.0 {
+                        (v * self.lower[c], v * self.upper[c])
+                    } else if v < 0.0 {
+                        (v * self.upper[c], v * self.lower[c])
+                    } else {
+                        (0.0, 0.0)
+                    };
+                    lo += a;
+                    hi += b;
+                }
+                (lo * self.port_scale[j], hi * self.port_scale[j])
+            })
+            .unzip()
+    }
+
+    fn is_fixed(&self, k: usize) -> bool {
+        k < self.n && self.fixed[k]
+    }
+
+    fn gradient_with(&self, price: &[f64]) -> Vec<f64> {
+        let mut q = self.q.clone();
+        if !price.is_empty() {
+            let scaled: Vec<f64> = price.iter().zip(&self.port_scale).map(|(l, s)| l * s).collect();
+            self.port_map.add_transposed_mul(&scaled, &mut q);
+        }
+        q
+    }
+
+    /// Solves.
+    pub fn solve(&mut self, ask: Ask<'_>) -> Solved {
+        Run::new(self, ask).go()
+    }
+}
+
+fn analyse(n: usize, p: &Sparse, equations: &Sparse, rows: &Sparse) -> (Ldl, Slots) {
+    let (me, mg) = (equations.rows(), rows.rows());
+    let size = n + me + mg;
+    let mut entries = Vec::new();
+    let mut slots = Slots::default();
+    for k in 0..size {
+        slots.diagonal.push(entries.len());
+        entries.push((k, k));
+    }
+    for (r, c, _) in p.triplets() {
+        slots.p.push((r, c, entries.len()));
+        entries.push((r, c));
+    }
+    for (r, c, _) in equations.triplets() {
+        slots.equations.push(entries.len());
+        entries.push((c, n + r));
+    }
+    for (r, c, _) in rows.triplets() {
+        slots.rows.push(entries.len());
+        entries.push((c, n + me + r));
+    }
+    let sign: Vec<f64> = (0..size).map(|k| if k < n { 1.0 } else { -1.0 }).collect();
+    (Ldl::new(size, &entries, &sign), slots)
+}
+
+/// The iterates of one solve, in scaled units.
+struct Run<'k, 'a> {
+    k: &'k mut Kernel,
+    ask: Ask<'a>,
+    /// Cost scale: every gradient is divided by it.
+    os: f64,
+    q: Vec<f64>,
+    mu: f64,
+    x: Vec<f64>,
+    y: Vec<f64>,
+    nu: Vec<f64>,
+    sl: Vec<f64>,
+    su: Vec<f64>,
+    zl: Vec<f64>,
+    zu: Vec<f64>,
+    /// Scaled `M` of the proximal term, empty without.
+    metric: Vec<f64>,
+    centre: Vec<f64>,
+    /// Cholesky factor of `M + S` of the present point.
+    port_factor: Vec<f64>,
+    schur: Vec<f64>,
+    curvature: Vec<f64>,
+    room: Vec<f64>,
+}
+
+/// The residuals at an iterate.
+struct Residuals {
+    dual: Vec<f64>,
+    equations: Vec<f64>,
+    lower: Vec<f64>,
+    upper: Vec<f64>,
+    proximal: Vec<f64>,
+    /// `[x; Gx]`.
+    value: Vec<f64>,
+    primal_size: f64,
+    dual_size: f64,
+}
+
+struct Step {
+    x: Vec<f64>,
+    y: Vec<f64>,
+    nu: Vec<f64>,
+    sl: Vec<f64>,
+    su: Vec<f64>,
+    zl: Vec<f64>,
+    zu: Vec<f64>,
+}
+
+impl<'k, 'a> Run<'k, 'a> {
+    fn new(k: &'k mut Kernel, ask: Ask<'a>) -> Self {
+        let mut q = k.gradient_with(ask.price);
+        let mut metric = Vec::new();
+        let mut centre = Vec::new();
+        let m = k.ports();
+        let size = |q: &[f64]| q.iter().fold(0.0_f64, |a, v| a.max(v.abs()));
+        let curvature = k.p.triplets().fold(0.0_f64, |a, e| a.max(e.2.abs()));
+        let os = size(&q).max(curvature).max(1e-300);
+        q.iter_mut().for_each(|v| *v /= os);
+        if let Some(p) = ask.proximal {
+            centre = (0..m).map(|j| p.centre[j] / k.port_scale[j]).collect();
+            metric = vec![0.0; m * m];
+            for i in 0..m {
+                for j in 0..m {
+                    metric[i * m + j] =
+                        p.metric_inverse[i * m + j] * os / (k.port_scale[i] * k.port_scale[j]);
+                }
+            }
+        }
+        let count = k.lower.len();
+        let x: Vec<f64> = (0..k.n)
+            .map(|c| {
+                let (l, u) = (k.lower[c], k.upper[c]);
+                match (l.is_finite(), u.is_finite()) {
+                    (true, true) => 0.5 * (l + u),
+                    (true, false) => l + 1.0,
+                    (false, true) => u - 1.0,
+                    (false, false) => 0.0,
+                }
+            })
+            .collect();
+        let mut run = Self {
+            mu: ask.mu / os,
+            k,
+            ask,
+            os,
+            q,
+            y: Vec::new(),
+            nu: vec![0.0; m],
+            sl: vec![1.0; count],
+            su: vec![1.0; count],
+            zl: vec![0.0; count],
+            zu: vec![0.0; count],
+            x,
+            metric,
+            centre,
+            port_factor: Vec::new(),
+            schur: Vec::new(),
+            curvature: vec![0.0; count],
+            room: Vec::new(),
+        };
+        run.y = vec![0.0; run.k.equations.rows()];
+        let value = run.value(&run.x);
+        for e in 0..count {
+            if run.k.is_fixed(e) {
+                continue;
+            }
+            let (l, u) = (run.k.lower[e], run.k.upper[e]);
+            let width = if (u - l).is_finite() { (u - l).max(1e-12) } else { 1.0 };
+            if l.is_finite() {
+                run.sl[e] = (value[e] - l).max(0.3 * width);
+                run.zl[e] = 0.3;
+            }
+            if u.is_finite() {
+                run.su[e] = (u - value[e]).max(0.3 * width);
+                run.zu[e] = 0.3;
+            }
+        }
+        run
+    }
+
+    fn value(&self, x: &[f64]) -> Vec<f64> {
+        let mut v = x.to_vec();
+        v.extend(self.k.rows.mul(x));
+        v
+    }
+
+    fn has(&self, e: usize) -> (bool, bool) {
+        if self.k.is_fixed(e) {
+            (false, false)
+        } else {
+            (self.k.lower[e].is_finite(), self.k.upper[e].is_finite())
+        }
+    }
+
+    fn residuals(&self) -> Residuals {
+        let k = &*self.k;
+        let n = k.n;
+        let mut dual = k.p.symmetric_mul(&self.x);
+        for c in 0..n {
+            dual[c] = dual[c] / self.os + self.q[c];
+        }
+        let z: Vec<f64> = self.zu.iter().zip(&self.zl).map(|(u, l)| u - l).collect();
+        for c in 0..n {
+            dual[c] += z[c];
+        }
+        k.rows.add_transposed_mul(&z[n..], &mut dual);
+        k.equations.add_transposed_mul(&self.y, &mut dual);
+        k.port_map.add_transposed_mul(&self.nu, &mut dual);
+        for c in 0..n {
+            if k.fixed[c] {
+                dual[c] = 0.0;
+            }
+        }
+        let mut primal_size: f64 = 0.0;
+        let equations: Vec<f64> = k
+            .equations
+            .mul(&self.x)
+            .iter()
+            .zip(&k.equations_rhs)
+            .map(|(v, b)| b - v)
+            .collect();
+        for (r, b) in equations.iter().zip(&k.equations_rhs) {
+            primal_size = primal_size.max(r.abs() / (1.0 + b.abs()));
+        }
+        let value = self.value(&self.x);
+        let count = value.len();
+        let (mut lower, mut upper) = (vec![0.0; count], vec![0.0; count]);
+        for e in 0..count {
+            let (has_l, has_u) = self.has(e);
+            let width = k.upper[e] - k.lower[e];
+            let width = if width.is_finite() { width.max(1e-9) } else { 1.0 };
+            if has_l {
+                lower[e] = value[e] - k.lower[e] - self.sl[e];
+                primal_size = primal_size.max(lower[e].abs() / width);
+            }
+            if has_u {
+                upper[e] = k.upper[e] - value[e] - self.su[e];
+                primal_size = primal_size.max(upper[e].abs() / width);
+            }
+        }
+        let mut proximal = Vec::new();
+        if !self.metric.is_empty() {
+            let s = k.port_map.mul(&self.x);
+            let mn = dense::mul(&self.metric, &self.nu);
+            proximal = (0..s.len()).map(|j| self.centre[j] - s[j] + mn[j]).collect();
+            for (r, c) in proximal.iter().zip(&self.centre) {
+                primal_size = primal_size.max(r.abs() / (1.0 + c.abs()));
+            }
+        }
+        let dual_size = dual.iter().fold(0.0_f64, |a, v| a.max(v.abs()));
+        Residuals { dual, equations, lower, upper, proximal, value, primal_size, dual_size }
+    }
+
+    fn factor(&mut self, want_schur: bool) {
+        let k = &mut *self.k;
+        let n = k.n;
+        let me = k.equations.rows();
+        k.ldl.clear();
+        for e in 0..self.curvature.len() {
+            let mut c = 0.0;
+            if k.lower[e].is_finite() {
+                c += self.zl[e] / self.sl[e];
+            }
+            if k.upper[e].is_finite() {
+                c += self.zu[e] / self.su[e];
+            }
+            self.curvature[e] = c.clamp(CURVATURE.0, CURVATURE.1);
+        }
+        for c in 0..n {
+            let v = if k.fixed[c] { 1.0 } else { self.curvature[c] + DELTA };
+            k.ldl.add(k.slots.diagonal[c], v);
+        }
+        for r in 0..me {
+            k.ldl.add(k.slots.diagonal[n + r], -DELTA);
+        }
+        for r in 0..k.rows.rows() {
+            k.ldl.add(k.slots.diagonal[n + me + r], -1.0 / self.curvature[n + r]);
+        }
+        let slots = std::mem::take(&mut k.slots);
+        for (&(r, c, slot), (_, _, v)) in slots.p.iter().zip(k.p.triplets()) {
+            if !k.fixed[r] && !k.fixed[c] {
+                k.ldl.add(slot, v / self.os);
+            }
+        }
+        for (&slot, (_, c, v)) in slots.equations.iter().zip(k.equations.triplets()) {
+            if !k.fixed[c] {
+                k.ldl.add(slot, v);
+            }
+        }
+        for (&slot, (_, c, v)) in slots.rows.iter().zip(k.rows.triplets()) {
+            if !k.fixed[c] {
+                k.ldl.add(slot, v);
+            }
+        }
+        k.slots = slots;
+        k.ldl.factor(1e-13);
+        if want_schur || !self.metric.is_empty() {
+            self.schur = k.ldl.schur(&k.ports);
+        }
+        if !self.metric.is_empty() {
+            let m = k.ports.len();
+            self.port_factor = self.schur.clone();
+            let mut size: f64 = 0.0;
+            for (f, v) in self.port_factor.iter_mut().zip(&self.metric) {
+                *f += v;
+            }
+            for j in 0..m {
+                size = size.max(self.port_factor[j * m + j]);
+            }
+            for j in 0..m {
+                let d = self.port_factor[j * m + j];
+                self.port_factor[j * m + j] = d + 1e-13 * d + 1e-18 * size;
+            }
+            dense::cholesky(&mut self.port_factor, m, 1e-18 * size.max(1e-300));
+        }
+    }
+
+    /// Solves the system without ports for the right-hand side `(x, y, w)`,
+    /// refined against the matrix without regularisation.
+    fn solve_plain(&mut self, rhs: &[f64]) -> Vec<f64> {
+        let mut sol = rhs.to_vec();
+        let mut room = std::mem::take(&mut self.room);
+        self.k.ldl.solve(&mut sol, &mut room);
+        for _ in 0..2 {
+            let mut r = self.plain_residual(rhs, &sol);
+            self.k.ldl.solve(&mut r, &mut room);
+            for (s, d) in sol.iter_mut().zip(&r) {
+                *s += d;
+            }
+        }
+        self.room = room;
+        sol
+    }
+
+    fn plain_residual(&self, rhs: &[f64], sol: &[f64]) -> Vec<f64> {
+        let k = &*self.k;
+        let (n, me) = (k.n, k.equations.rows());
+        let (x, rest) = sol.split_at(n);
+        let (y, w) = rest.split_at(me);
+        let mut x = x.to_vec();
+        for c in 0..n {
+            if k.fixed[c] {
+                x[c] = 0.0;
+            }
+        }
+        let mut top = k.p.symmetric_mul(&x);
+        for c in 0..n {
+            top[c] = top[c] / self.os + self.curvature[c] * x[c];
+        }
+        k.equations.add_transposed_mul(y, &mut top);
+        k.rows.add_transposed_mul(w, &mut top);
+        let mut out = Vec::with_capacity(rhs.len());
+        for c in 0..n {
+            out.push(if k.fixed[c] { 0.0 } else { rhs[c] - top[c] });
+        }
+        for (r, v) in k.equations.mul(&x).iter().enumerate() {
+            out.push(rhs[n + r] - v);
+        }
+        for (r, v) in k.rows.mul(&x).iter().enumerate() {
+            out.push(rhs[n + me + r] - (v - w[r] / self.curvature[n + r]));
+        }
+        out
+    }
+
+    /// The Newton step towards complementarity products `cl`, `cu`.
+    fn step(&mut self, r: &Residuals, cl: &[f64], cu: &[f64]) -> Step {
+        let (n, me, mg) = (self.k.n, self.k.equations.rows(), self.k.rows.rows());
+        let count = n + mg;
+        let mut h = vec![0.0; count];
+        for e in 0..count {
+            let (has_l, has_u) = self.has(e);
+            if has_l {
+                h[e] += (cl[e] - self.sl[e] * self.zl[e]) / self.sl[e]
+                    - self.zl[e] / self.sl[e] * r.lower[e];
+            }
+            if has_u {
+                h[e] -= (cu[e] - self.su[e] * self.zu[e]) / self.su[e]
+                    - self.zu[e] / self.su[e] * r.upper[e];
+            }
+        }
+        let mut rhs = Vec::with_capacity(count + me);
+        for c in 0..n {
+            rhs.push(if self.k.fixed[c] { 0.0 } else { -r.dual[c] + h[c] });
+        }
+        rhs.extend_from_slice(&r.equations);
+        for g in 0..mg {
+            rhs.push(h[n + g] / self.curvature[n + g]);
+        }
+        let mut nu = vec![0.0; self.nu.len()];
+        let mut sol = self.solve_plain(&rhs);
+        if !self.metric.is_empty() {
+            // (M + S) dν = B dx₀ − (a − Bx + Mν)
+            for _ in 0..2 {
+                let s = self.k.port_map.mul(&sol[..n]);
+                let mn = dense::mul(&self.metric, &nu);
+                let mut b: Vec<f64> =
+                    (0..s.len()).map(|j| s[j] - mn[j] - r.proximal[j]).collect();
+                dense::cholesky_solve(&self.port_factor, b.len(), &mut b);
+                for (v, d) in nu.iter_mut().zip(&b) {
+                    *v += d;
+                }
+                let mut shifted = rhs.clone();
+                let pull = self.k.port_map.transposed_mul(&nu);
+                for c in 0..n {
+                    if !self.k.fixed[c] {
+                        shifted[c] -= pull[c];
+                    }
+                }
+                sol = self.solve_plain(&shifted);
+            }
+        }
+        for c in 0..n {
+            if self.k.fixed[c] {
+                sol[c] = 0.0;
+            }
+        }
+        let x = sol[..n].to_vec();
+        let y = sol[n..n + me].to_vec();
+        let value = self.value(&x);
+        let mut s = Step {
+            x,
+            y,
+            nu,
+            sl: vec![0.0; count],
+            su: vec![0.0; count],
+            zl: vec![0.0; count],
+            zu: vec![0.0; count],
+        };
+        for e in 0..count {
+            let (has_l, has_u) = self.has(e);
+            if has_l {
+                s.sl[e] = value[e] + r.lower[e];
+                s.zl[e] = (cl[e] - self.sl[e] * self.zl[e] - self.zl[e] * s.sl[e]) / self.sl[e];
+            }
+            if has_u {
+                s.su[e] = -value[e] + r.upper[e];
+                s.zu[e] = (cu[e] - self.su[e] * self.zu[e] - self.zu[e] * s.su[e]) / self.su[e];
+            }
+        }
+        s
+    }
+
+    fn longest(&self, s: &Step) -> f64 {
+        let mut al: f64 = 1.0;
+        for e in 0..self.sl.len() {
+            let (has_l, has_u) = self.has(e);
+            if has_l {
+                if s.sl[e] < 0.0 {
+                    al = al.min(-self.sl[e] / s.sl[e]);
+                }
+                if s.zl[e] < 0.0 {
+                    al = al.min(-self.zl[e] / s.zl[e]);
+                }
+            }
+            if has_u {
+                if s.su[e] < 0.0 {
+                    al = al.min(-self.su[e] / s.su[e]);
+                }
+                if s.zu[e] < 0.0 {
+                    al = al.min(-self.zu[e] / s.zu[e]);
+                }
+            }
+        }
+        al
+    }
+
+    fn go(mut self) -> Solved {
+        let count = self.sl.len();
+        let barriers = self.k.barriers();
+        let smooth = self.mu > 0.0;
+        let mut converged = false;
+        let mut iterations = 0;
+        let mut best_primal = f64::INFINITY;
+        let mut stalled = 0;
+        let mut r = self.residuals();
+        loop {
+            let mut complementarity = 0.0;
+            let mut deviation: f64 = 0.0;
+            for e in 0..count {
+                let (has_l, has_u) = self.has(e);
+                for (has, v) in [(has_l, self.sl[e] * self.zl[e]), (has_u, self.su[e] * self.zu[e])] {
+                    if has {
+                        complementarity += v;
+                        deviation = deviation.max((v - self.mu).abs());
+                    }
+                }
+            }
+            let mu = complementarity / barriers.max(1) as f64;
+            let size = 1.0 + self.nu.iter().fold(0.0_f64, |a, v| a.max(v.abs()));
+            let feasible = r.primal_size < 1e-9 && r.dual_size < 1e-9 * size;
+            converged = feasible
+                && if smooth { deviation < 1e-3 * self.mu } else { mu < 1e-11 };
+            if converged || iterations >= MAX_ITERATIONS {
+                break;
+            }
+            // Give up where feasibility makes no progress any more: either
+            // there is none, or rounding has the last word.
+            if r.primal_size < 0.9 * best_primal || r.primal_size < 1e-9 {
+                best_primal = best_primal.min(r.primal_size);
+                stalled = 0;
+            } else {
+                stalled += 1;
+            }
+            if stalled > 14 {
+                break;
+            }
+            iterations += 1;
+            self.factor(false);
+            let zero = vec![0.0; count];
+            let s = self.step(&r, &zero, &zero);
+            let al = self.longest(&s);
+            let mut after = 0.0;
+            for e in 0..count {
+                let (has_l, has_u) = self.has(e);
+                if has_l {
+                    after += (self.sl[e] + al * s.sl[e]) * (self.zl[e] + al * s.zl[e]);
+                }
+                if has_u {
+                    after += (self.su[e] + al * s.su[e]) * (self.zu[e] + al * s.zu[e]);
+                }
+            }
+            let ratio = if mu > 0.0 { after / barriers.max(1) as f64 / mu } else { 0.0 };
+            let sigma = (ratio * ratio * ratio).clamp(1e-3, 1.0);
+            let target = (sigma * mu).max(if smooth { self.mu } else { 1e-14 });
+            let cl: Vec<f64> = (0..count).map(|e| target - s.sl[e] * s.zl[e]).collect();
+            let cu: Vec<f64> = (0..count).map(|e| target - s.su[e] * s.zu[e]).collect();
+            let s = self.step(&r, &cl, &cu);
+            let longest = self.longest(&s);
+            let al = if longest < 1.0 { 0.985 * longest } else { 1.0 };
+            self.advance(&s, al);
+            r = self.residuals();
+        }
+        self.finish(&r, converged, iterations)
+    }
+
+    fn advance(&mut self, s: &Step, al: f64) {
+        let add = |v: &mut [f64], d: &[f64]| {
+            for (v, d) in v.iter_mut().zip(d) {
+                *v += al * d;
+            }
+        };
+        add(&mut self.x, &s.x);
+        add(&mut self.y, &s.y);
+        add(&mut self.nu, &s.nu);
+        for (v, d) in [
+            (&mut self.sl, &s.sl),
+            (&mut self.su, &s.su),
+            (&mut self.zl, &s.zl),
+            (&mut self.zu, &s.zu),
+        ] {
+            add(v, d);
+        }
+        for e in 0..self.sl.len() {
+            let (has_l, has_u) = self.has(e);
+            if has_l {
+                self.sl[e] = self.sl[e].max(1e-16);
+                self.zl[e] = self.zl[e].max(1e-16);
+            }
+            if has_u {
+                self.su[e] = self.su[e].max(1e-16);
+                self.zu[e] = self.zu[e].max(1e-16);
+            }
+        }
+    }
+
+    fn finish(mut self, r: &Residuals, converged: bool, iterations: u32) -> Solved {
+        let n = self.k.n;
+        let m = self.k.ports();
+        let (mut sensitivity, mut rate) = (Vec::new(), Vec::new());
+        if self.ask.sensitivity {
+            self.factor(true);
+            sensitivity = vec![0.0; m * m];
+            for i in 0..m {
+                for j in 0..m {
+                    sensitivity[i * m + j] =
+                        self.schur[i * m + j] * self.k.port_scale[i] * self.k.port_scale[j] / self.os;
+                }
+            }
+            if self.ask.mu > 0.0 {
+                let z: Vec<f64> = self.zl.iter().zip(&self.zu).map(|(l, u)| l - u).collect();
+                let mut rhs = z[..n].to_vec();
+                self.k.rows.add_transposed_mul(&z[n..], &mut rhs);
+                for c in 0..n {
+                    if self.k.fixed[c] {
+                        rhs[c] = 0.0;
+                    }
+                }
+                rhs.resize(self.curvature.len() + self.y.len(), 0.0);
+                let sol = self.solve_plain(&rhs);
+                rate = self.k.port_map.mul(&sol[..n]);
+                for (j, t) in rate.iter_mut().enumerate() {
+                    *t *= self.k.port_scale[j] / self.ask.mu;
+                }
+            }
+        }
+        let (cost, cost_up, lower) = self.values(r);
+        let x: Vec<f64> = (0..n).map(|c| self.x[c] * self.k.d[c]).collect();
+        let s = self.k.port_map.mul(&self.x);
+        let s = s.iter().zip(&self.k.port_scale).map(|(v, p)| v * p).collect();
+        let nu = self.nu.iter().zip(&self.k.port_scale).map(|(v, p)| v * self.os / p).collect();
+        let largest = self.zl.iter().chain(&self.zu).chain(&self.y).fold(0.0_f64, |a, v| a.max(v.abs()));
+        Solved {
+            x,
+            s,
+            nu,
+            cost,
+            cost_up,
+            lower,
+            sensitivity,
+            rate,
+            infeasibility: r.primal_size,
+            converged,
+            iterations,
+            largest_multiplier: largest,
+        }
+    }
+
+    /// Cost at `x`, the same rounded up, and the dual bound, in true units.
+    fn values(&self, r: &Residuals) -> (f64, f64, f64) {
+        let k = &*self.k;
+        let quadratic = k.p.half_quadratic(&self.x) / self.os;
+        let with_price = quadratic + dense::dot(&self.q, &self.x);
+        let own: f64 = dense::dot(&k.q, &self.x) / self.os + quadratic;
+        let mut up = own;
+        // f(x') ≥ f(x) + ∇f(x)ᵀ(x' − x) for every feasible x'; the gradient is
+        // replaced by the multipliers plus the dual residual.
+        let mut lower = with_price;
+        for (e, v) in r.value.iter().enumerate() {
+            let (has_l, has_u) = self.has(e);
+            if has_l {
+                lower += self.zl[e] * (k.lower[e] - v);
+                up += self.zl[e] * (k.lower[e] - v).max(0.0);
+            }
+            if has_u {
+                lower -= self.zu[e] * (k.upper[e] - v);
+                up += self.zu[e] * (v - k.upper[e]).max(0.0);
+            }
+        }
+        for (y, gap) in self.y.iter().zip(&r.equations) {
+            lower -= y * gap;
+            up += (y * gap).abs();
+        }
+        // The dual residual of the priced problem: without the proximal pull.
+        let mut dual = r.dual.clone();
+        if self.nu.iter().any(|v| *v != 0.0) {
+            let pull = k.port_map.transposed_mul(&self.nu);
+            for c in 0..k.n {
+                if !k.fixed[c] {
+                    dual[c] -= pull[c];
+                }
+            }
+        }
+        for c in 0..k.n {
+            if dual[c] == 0.0 {
+                continue;
+            }
+            let reach = if dual[c] > 0.0 { k.lower[c] - self.x[c] } else { k.upper[c] - self.x[c] };
+            lower += dual[c] * reach;
+        }
+        // Rounding of the sums above, generously.
+        let size = 1.0 + with_price.abs() + own.abs();
+        (own * self.os, (up + 4e-15 * size) * self.os, (lower - 4e-15 * size) * self.os)
+    }
+}
