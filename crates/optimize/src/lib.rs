@@ -23,8 +23,14 @@
 //!
 //! and its multipliers `λ` are the prices.
 
+pub mod central;
 pub mod compose;
 pub mod coupled;
+mod dense;
+pub mod families;
+pub mod kernel;
+mod ldl;
 pub mod problem;
+pub mod seeded;
 pub mod sparse;
 pub mod wiring;
