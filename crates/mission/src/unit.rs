@@ -404,8 +404,14 @@ impl Quantum {
     /// Refuses what is not finite or beyond 64 bits.
     pub fn floor(self, value: f64) -> Result<i64, Invalid> {
         let steps = self.steps(value, f64::floor)?;
-        // The scaling itself may have rounded up to an integer.
-        Ok(steps.saturating_sub(i64::from(self.to_units(steps) > value)))
+        // The scaling rounds, so the integer below may be one off either way.
+        if self.to_units(steps) > value {
+            Ok(steps.saturating_sub(1))
+        } else if self.to_units(steps.saturating_add(1)) <= value {
+            Ok(steps.saturating_add(1))
+        } else {
+            Ok(steps)
+        }
     }
 
     fn power(self) -> f64 {

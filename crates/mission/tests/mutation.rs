@@ -10,7 +10,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 const VALUES: usize = 400;
 const MUTATIONS: usize = 200;
 
-/// SplitMix64: small, seeded, and the same everywhere.
+/// The `SplitMix64` generator: small, seeded, and the same everywhere.
 struct Random(u64);
 
 impl Random {
