@@ -103,13 +103,14 @@ impl Body {
     /// Elements: 2015*; constants as in `pck00011.tpc`; formula as in NAIF's
     /// *PCK Required Reading*).
     ///
-    /// Reproduces CSPICE's `IAU_EARTH`, `IAU_MOON` and `IAU_MARS` to 1e-9 rad
-    /// (measured over 2026–2030). Against better models: the Moon's differs
-    /// from its mean-Earth/polar-axis frame of DE421 by up to 0.0051°, 155 m
-    /// on the surface (NAIF, `pck00011.tpc`); the Earth's is no more than a
-    /// sphere that turns, off by about 0.15° (16 km) in 2026 from ITRF93
-    /// because its pole moves linearly; see the tests for the measured
-    /// effect on windows.
+    /// Measured against CSPICE N0067 at 2,000 instants of 2026–2030: no element
+    /// of the matrices of `IAU_EARTH`, `IAU_MOON`, `IAU_MARS` differs by more
+    /// than 2.4e-11. Against better models: the Earth's axes differ from ITRF93
+    /// (with NAIF's predicted Earth orientation) by up to 0.097° in 2026–2030,
+    /// measured: 11 km on the ground, or 23 s of its rotation at the edge of a
+    /// pass. The Moon's differ from the mean-Earth/polar-axis frame of DE421 by
+    /// up to 0.0051°, 155 m on the ground (as NAIF states in
+    /// `moon_080317.tf`; not measured here).
     ///
     /// The Sun's axes are not needed here; they are those of the ICRF.
     pub fn orientation(self, at: TdbSeconds) -> Orientation {

@@ -8,8 +8,8 @@
 //! * **Windows from geometry** ([`link_windows`], [`sunlit_windows`],
 //!   [`eclipse_windows`], [`PlanBuilder`]): an excerpt of the JPL ephemeris DE440,
 //!   the IAU rotation of Earth, Moon and Mars, surface sites with elevation
-//!   masks, Keplerian orbiters, occultation and light time. `docs` of
-//!   [`Ephemeris`] and [`Body::orientation`] state the measured errors.
+//!   masks, Keplerian orbiters, occultation and light time. [`Ephemeris`]
+//!   and [`Body::orientation`] state the measured errors.
 //! * **Earliest arrival** ([`Router`]): Dijkstra over contacts as in CCSDS
 //!   734.3-B-1 (Schedule-Aware Bundle Routing).
 //!
@@ -24,7 +24,9 @@ mod builder;
 mod check;
 mod ephemeris;
 mod error;
+mod formats;
 mod interval;
+mod json;
 mod network;
 mod orbit;
 mod plan;
@@ -42,6 +44,10 @@ pub use builder::{LinkTerms, PlanBuilder};
 pub use check::{Anomaly, AnomalyKind, anomalies};
 pub use ephemeris::Ephemeris;
 pub use error::{ContactError, ErrorKind};
+pub use formats::{
+    Conversion, ConvertOptions, Dialect, MAX_CONTACTS, MAX_INPUT_BYTES, MAX_NAME_BYTES, MAX_NODES,
+    Mode, Reading, Written, convert, read, recognise, write,
+};
 pub use interval::{Span, Window, complement, intersect, total_s, union};
 pub use network::{Network, deep_space_network};
 pub use orbit::{OrbitFrame, Orbiter};
