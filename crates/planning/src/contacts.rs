@@ -1,6 +1,9 @@
 //! Links of a scenario as spans of contact, and the contact plan of messages.
 
+use cosmosmesh_contact::{BitRate, Contact, ContactPlan, NodeIndex, Seconds, TimeBase};
+
 use crate::error::{ScenarioError, Source};
+use crate::geometry;
 use crate::scenario::{File, Id, Link};
 use crate::time::{Span, join};
 
@@ -44,44 +47,75 @@ pub(crate) fn link_index(file: &File, a: &Id, b: &Id) -> Option<usize> {
     search(&exact).or_else(|| search(&placed))
 }
 
-/// The contacts of each link over the horizon.
+/// The contacts of each link over the horizon, and all of them as a plan in
+/// POSIX seconds.
 pub(crate) fn contacts(
     source: &Source,
     file: &File,
     horizon_s: i64,
-) -> Result<Vec<Contacts>, ScenarioError> {
-    file.link
-        .iter()
-        .map(|link| {
-            let (spans, delay_s) = if link.computed {
-                return Err(source.error(
-                    link.from.span(),
-                    "computed links are not available yet",
-                    "list the windows",
-                ));
-            } else if let Some(windows) = &link.window {
-                let spans: Vec<Span> = windows
+) -> Result<(Vec<Contacts>, ContactPlan), ScenarioError> {
+    let start_s = file.mission.start_utc.unix_s();
+    let mut plan = ContactPlan::new(TimeBase::Posix);
+    for asset in &file.asset {
+        plan.add_node(asset.id.as_str());
+    }
+    let mut all = Vec::new();
+    for link in &file.link {
+        let ends = [link.from.as_str(), link.to.as_str()].map(|name| plan.add_node(name));
+        let rate_bit_per_s = link.rate_bit_per_s.get();
+        let (spans, delay_s) = if link.computed {
+            let found = geometry::link_plan(file, link, horizon_s).map_err(|e| {
+                source.error(link.from.span(), e.to_string(), "correct the places of its ends")
+            })?;
+            let mut delay_s: f64 = 0.0;
+            for contact in &found.contacts {
+                delay_s = delay_s.max(contact.owlt.map_or(0.0, |o| o.get()));
+                let forward = contact.from == NodeIndex(0);
+                let (from, to) = if forward { (0, 1) } else { (1, 0) };
+                plan.contacts.push(Contact {
+                    from: ends[from],
+                    to: ends[to],
+                    ..contact.clone()
+                });
+            }
+            (join(&geometry::forward_spans(file, &found)), delay_s)
+        } else {
+            let whole = Span {
+                from_s: 0,
+                to_s: horizon_s,
+            };
+            let spans = match &link.window {
+                None => vec![whole],
+                Some(windows) => windows
                     .iter()
                     .map(|w| Span {
-                        from_s: w.from_s.max(0),
-                        to_s: w.to_s.min(horizon_s),
+                        from_s: w.from_s.clamp(0, horizon_s),
+                        to_s: w.to_s.clamp(0, horizon_s),
                     })
-                    .collect();
-                (join(&spans), link.delay_s.as_ref().map_or(0.0, |d| d.get()))
-            } else {
-                let whole = Span {
-                    from_s: 0,
-                    to_s: horizon_s,
-                };
-                (vec![whole], link.delay_s.as_ref().map_or(0.0, |d| d.get()))
+                    .collect(),
             };
-            Ok(Contacts {
-                from: link.from.to_string(),
-                to: link.to.to_string(),
-                spans,
-                delay_s,
-                rate_bit_per_s: link.rate_bit_per_s.get(),
-            })
-        })
-        .collect()
+            let (spans, delay_s) = (join(&spans), link.delay_s.as_ref().map_or(0.0, |d| d.get()));
+            for (from, to) in [(0, 1), (1, 0)] {
+                plan.contacts.extend(spans.iter().map(|s| Contact {
+                    from: ends[from],
+                    to: ends[to],
+                    start_s: (start_s + s.from_s) as f64,
+                    end_s: (start_s + s.to_s) as f64,
+                    rate: BitRate::from_bit_per_s(rate_bit_per_s).expect("a positive rate"),
+                    owlt: Seconds::new(delay_s),
+                    confidence: 1.0,
+                    id: None,
+                }));
+            }
+            (spans, delay_s)
+        };
+        all.push(Contacts {
+            from: link.from.to_string(),
+            to: link.to.to_string(),
+            spans,
+            delay_s,
+            rate_bit_per_s,
+        });
+    }
+    Ok((all, plan))
 }

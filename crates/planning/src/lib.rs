@@ -7,6 +7,7 @@
 //! here does input or output.
 
 mod device;
+mod geometry;
 
 pub mod contacts;
 pub mod error;
@@ -18,3 +19,4 @@ pub mod scenario;
 pub mod shipped;
 pub mod time;
 pub mod validate;
+pub mod wiring;

@@ -24,7 +24,7 @@ pub(crate) fn seconds(from_h: f64, to_h: f64) -> Span {
 
 pub(crate) fn light(
     source: &Source,
-    _file: &File,
+    file: &File,
     steps: &Steps,
     asset: &Asset,
 ) -> Result<Light, ScenarioError> {
@@ -53,13 +53,15 @@ pub(crate) fn light(
         let dark = join(&night.chain(shadows.iter().copied()).collect::<Vec<_>>());
         return Ok(Light { share, dark });
     }
-    Err(source.error(
-        asset.id.span(),
-        "computed light is not available yet",
-        "give a profile",
-    ))
-    .map(|()| Light {
-        share: Vec::new(),
-        dark: complement(&shadows, steps.horizon_s()),
-    })
+    let horizon_s = steps.horizon_s();
+    let lit = crate::geometry::sunlit(file, &asset.id, given.horizon_deg, horizon_s)
+        .map_err(|e| source.error(asset.id.span(), e.to_string(), "correct its place"))?;
+    let mut dark = complement(&lit, horizon_s);
+    dark.extend_from_slice(&shadows);
+    let dark = join(&dark);
+    let covered = steps.covered_s(&dark);
+    let share = (0..steps.len())
+        .map(|t| 1.0 - covered[t] / steps.seconds(t))
+        .collect();
+    Ok(Light { share, dark })
 }

@@ -1,6 +1,7 @@
 //! From a scenario to the problems of its assets and the contracts between
 //! them.
 
+use cosmosmesh_contact::ContactPlan;
 use cosmosmesh_optimize::problem::{Name, OpenProblem};
 use serde::Serialize;
 
@@ -9,8 +10,9 @@ use crate::device;
 use crate::error::ScenarioError;
 use crate::light::{Light, light, seconds};
 use crate::model::{Flows, Label, Model};
+use crate::number::At;
 use crate::scenario::{
-    self, Asset, CouplingKind, Kind, MinutesOf, Resource, Scenario, Sync, Task,
+    self, Asset, CouplingKind, HourWindow, Kind, MinutesOf, Resource, Scenario, Sync, Task,
 };
 use crate::time::{Span, Steps, complement};
 
@@ -32,8 +34,11 @@ pub struct Mission {
     pub assets: Vec<AssetModel>,
     /// The contracts, in the order of the file.
     pub contracts: Vec<Contract>,
-    /// Who can talk to whom, and when.
+    /// Who can talk to whom, and when: one for each link of the scenario.
     pub contacts: Vec<Contacts>,
+    /// The same as a contact plan in POSIX seconds, for messages. Its first
+    /// nodes are the assets, by name; others are places.
+    pub contact_plan: ContactPlan,
     /// How the assets talk while they agree.
     pub sync: Sync,
 }
@@ -71,6 +76,8 @@ pub struct Facts {
     pub demand_kw: Vec<Vec<f64>>,
     /// Most power of each task, in kW.
     pub task_limit_kw: Vec<Vec<f64>>,
+    /// The share of each step in which it is on the bus; empty without one.
+    pub connected: Vec<f64>,
     /// Minutes of contact of each downlink in each step.
     pub contact_min: Vec<Vec<f64>>,
     /// The spans of contact of each downlink.
@@ -116,7 +123,7 @@ impl Mission {
             .flat_map(|run| std::iter::repeat_n(run.step_s, run.count as usize))
             .collect();
         let steps = Steps::new(&lengths);
-        let contacts = contacts(source, file, steps.horizon_s())?;
+        let (contacts, contact_plan) = contacts(source, file, steps.horizon_s())?;
         let contracts: Vec<Contract> = file
             .coupling
             .iter()
@@ -137,6 +144,7 @@ impl Mission {
             assets,
             contracts,
             contacts,
+            contact_plan,
             sync: file.sync.clone(),
         })
     }
@@ -179,7 +187,7 @@ fn contract(
             capacity = usable_min(scenario, steps, &contacts[k].spans, share);
         }
     }
-    let names = |ids: &[crate::number::At<scenario::Id>]| {
+    let names = |ids: &[At<scenario::Id>]| {
         let mut names: Vec<Name> = ids.iter().map(|id| id.to_name()).collect();
         names.sort();
         names
@@ -202,22 +210,30 @@ fn contract(
     }
 }
 
+/// What windows in hours leave closed; without any, nothing.
+fn closed(steps: &Steps, windows: &[At<HourWindow>]) -> Vec<Span> {
+    if windows.is_empty() {
+        return Vec::new();
+    }
+    let open: Vec<Span> = windows
+        .iter()
+        .map(|w| seconds(w.from_h.get(), w.to_h.get()))
+        .collect();
+    complement(&open, steps.horizon_s())
+}
+
+/// The share of each step in which a task may run.
 fn open_share(steps: &Steps, task: &Task, light: &Light) -> Vec<f64> {
-    let horizon = steps.horizon_s();
-    let mut closed = if task.window.is_empty() {
-        Vec::new()
-    } else {
-        let open: Vec<Span> = task
-            .window
-            .iter()
-            .map(|w| seconds(w.from_h.get(), w.to_h.get()))
-            .collect();
-        complement(&open, horizon)
-    };
+    let mut closed = closed(steps, &task.window);
     if task.in_light_only {
         closed.extend_from_slice(&light.dark);
     }
-    let covered = steps.covered_s(&closed);
+    uncovered(steps, &closed)
+}
+
+/// The share of each step that the spans leave free.
+fn uncovered(steps: &Steps, closed: &[Span]) -> Vec<f64> {
+    let covered = steps.covered_s(closed);
     (0..steps.len()).map(|t| 1.0 - covered[t] / steps.seconds(t)).collect()
 }
 
@@ -279,6 +295,10 @@ fn model(
             .iter()
             .map(|t| device::task::limit_kw(t, &open_share(steps, t, &light)))
             .collect(),
+        connected: asset
+            .bus
+            .as_ref()
+            .map_or_else(Vec::new, |b| uncovered(steps, &closed(steps, &b.window))),
         relay_min: match (&asset.relay, about(Resource::Relay)) {
             (Some(_), Some(c)) => c.capacity.clone(),
             _ => Vec::new(),
@@ -361,7 +381,7 @@ fn assemble(
     if let Some(recorder) = &asset.recorder {
         device::recorder::add(&mut model, &mut flows, steps, recorder);
     }
-    device::bus::add(&mut model, &mut flows, steps, asset.bus.as_deref());
+    device::bus::add(&mut model, &mut flows, steps, asset.bus.as_deref(), &facts.connected);
     let uses = |m| asset.downlink.iter().any(|d| d.minutes == m);
     if asset.relay.is_some() || uses(MinutesOf::Relay) {
         model.port("relay", "min", cosmosmesh_optimize::problem::Sign::Draw, flows.relay);

@@ -89,6 +89,11 @@ impl<T> At<T> {
         Self { span: 0..0, value }
     }
 
+    /// The value.
+    pub fn value(&self) -> &T {
+        &self.value
+    }
+
     /// Where the value stands, in bytes of the file.
     pub fn span(&self) -> &Range<usize> {
         &self.span

@@ -111,6 +111,9 @@ pub struct File {
     /// Orbits around a body.
     #[serde(default)]
     pub orbiter: Vec<Orbiter>,
+    /// Ground networks: several sites that stand in for each other.
+    #[serde(default)]
+    pub network: Vec<Network>,
     /// Who can talk to whom.
     #[serde(default)]
     pub link: Vec<Link>,
@@ -213,12 +216,45 @@ pub struct Site {
     /// Height above the reference sphere in metres.
     #[serde(default)]
     pub height_m: Real,
-    /// Least elevation at which a contact is held, in degrees.
+    /// Least elevation at which a contact is held, in degrees, where the link
+    /// does not say.
     #[serde(default)]
     pub mask_deg: At<Real>,
 }
 
-/// A Keplerian orbit around a body, in the body's mean equator frame.
+/// A ground network.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// Its name.
+    pub id: At<Id>,
+    /// Which one.
+    pub kind: NetworkKind,
+    /// Least elevation at which its antennas hold a contact, in degrees.
+    pub mask_deg: At<Real>,
+}
+
+/// The ground networks that are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NetworkKind {
+    /// Goldstone, Canberra and Madrid.
+    DeepSpaceNetwork,
+}
+
+/// The axes of an orbit's angles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Axes {
+    /// The body's equator at the start; first axis along its node on the
+    /// equator of the ICRF.
+    #[default]
+    BodyEquator,
+    /// Around the Moon: the plane of the Earth's motion about it.
+    EarthOrbitPlane,
+}
+
+/// A Keplerian orbit around a body.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Orbiter {
@@ -226,6 +262,9 @@ pub struct Orbiter {
     pub id: At<Id>,
     /// The body that it goes around.
     pub body: Body,
+    /// The axes of its angles.
+    #[serde(default)]
+    pub axes: Axes,
     /// Semi-major axis in kilometres.
     pub semi_major_axis_km: At<Positive>,
     /// Eccentricity, below 1.
@@ -261,6 +300,9 @@ pub struct Link {
     /// Whether windows and light time come from the ephemerides.
     #[serde(default)]
     pub computed: bool,
+    /// For computed windows: the least elevation at its surface ends, in
+    /// degrees, in place of the sites' own.
+    pub mask_deg: Option<At<Real>>,
     /// Largest share of each window that this mission may use.
     #[serde(default = "whole")]
     pub share: Fraction,
@@ -374,6 +416,9 @@ pub struct Bus {
     /// Price of line losses: value per kW² and hour.
     #[serde(default)]
     pub loss_value_per_kw2_h: NonNegative,
+    /// When the asset is connected, in order; without any, always.
+    #[serde(default)]
+    pub window: Vec<At<HourWindow>>,
 }
 
 /// A battery.

@@ -44,6 +44,13 @@ pub(crate) fn check(source: &Source, file: &File) -> Check {
             })?;
         }
     }
+    let masks = file.network.iter().map(|n| &n.mask_deg);
+    let masks = masks.chain(file.link.iter().filter_map(|l| l.mask_deg.as_ref()));
+    for mask in masks {
+        require(source, mask.span(), mask.get().abs() <= 89.0, || {
+            ("this angle is out of range".to_owned(), "give degrees from -89 to 89".to_owned())
+        })?;
+    }
     for each in &file.link {
         link(source, file, &nodes, each)?;
     }
@@ -106,7 +113,9 @@ fn nodes<'a>(
     source: &Source,
     file: &'a File,
 ) -> Result<BTreeMap<&'a Id, Node>, ScenarioError> {
-    let places = file.site.iter().map(|s| &s.id).chain(file.orbiter.iter().map(|o| &o.id));
+    let places = file.site.iter().map(|s| &s.id);
+    let places = places.chain(file.orbiter.iter().map(|o| &o.id));
+    let places = places.chain(file.network.iter().map(|n| &n.id));
     let all = places
         .map(|id| (id, Node::Place))
         .chain(file.asset.iter().map(|a| (&a.id, Node::Asset)));
@@ -241,6 +250,12 @@ fn asset(
     if let Some(place) = &asset.place {
         known(source, nodes, place, &[Node::Place])?;
     }
+    if let Some(place) = &asset.place {
+        let ground = file.network.iter().any(|n| *n.id == **place);
+        require(source, place.span(), !ground, || {
+            ("a network is no place for an asset".to_owned(), "name a site or an orbiter".to_owned())
+        })?;
+    }
     if let Some(light) = &asset.light {
         hours(source, &light.shadow)?;
         match &light.profile {
@@ -322,6 +337,7 @@ fn asset(
         ported(source, file, asset, resource, d.name.span())?;
     }
     if let Some(bus) = &asset.bus {
+        hours(source, &bus.window)?;
         ported(source, file, asset, Resource::Power, bus.span())?;
         require(
             source,

@@ -12,15 +12,22 @@ use crate::model::{Flows, Measure, Model};
 use crate::scenario::Bus;
 use crate::time::Steps;
 
-pub(crate) fn add(model: &mut Model, flows: &mut Flows, steps: &Steps, bus: Option<&Bus>) {
+/// `connected` is the share of each step in which the asset is on the bus.
+pub(crate) fn add(
+    model: &mut Model,
+    flows: &mut Flows,
+    steps: &Steps,
+    bus: Option<&Bus>,
+    connected: &[f64],
+) {
     let mut port = Vec::new();
     let supplies = bus.is_some_and(|b| b.export_limit_w.get() > b.import_limit_w.get());
     for t in 0..steps.len() {
         let mut sum = std::mem::take(&mut flows.power[t]);
         if let Some(bus) = bus {
             let (import, export) = (
-                bus.import_limit_w.get() / KILO,
-                bus.export_limit_w.get() / KILO,
+                bus.import_limit_w.get() / KILO * connected[t],
+                bus.export_limit_w.get() / KILO * connected[t],
             );
             let (measure, sides, sign) = if supplies {
                 (Measure::Export, (-import, export), 1.0)
