@@ -41,9 +41,16 @@ crate::canonical_record!(Run { count, length_s });
 pub struct TimeGrid {
     start: UtcSeconds,
     runs: Vec<Run>,
-    /// Where each step ends, in seconds from the start.
-    #[schemars(skip)]
-    ends: Vec<i64>,
+    /// Where each run ends. Not each step: a grid takes no more memory than its
+    /// bytes warrant.
+    ends: Vec<RunEnd>,
+}
+
+/// The steps and seconds from the start of a grid to the end of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct RunEnd {
+    steps: usize,
+    offset_s: i64,
 }
 
 /// The wire form of a [`TimeGrid`].
@@ -93,10 +100,10 @@ impl TimeGrid {
         let (most, limit) = (i128::from(MAX_STEP_S), i128::from(MAX_START_S));
         check_range("grid start", start.0.into(), -limit, limit)?;
         check_range("runs", runs.len() as i128, 1, MAX_STEPS as i128)?;
-        let mut ends = Vec::new();
-        let mut end = 0;
+        let mut ends = Vec::with_capacity(runs.len());
+        let mut end = RunEnd::default();
         for (index, run) in runs.iter().enumerate() {
-            let left = MAX_STEPS - ends.len();
+            let left = MAX_STEPS - end.steps;
             check_range("steps of a run", run.count.into(), 1, left as i128)?;
             check_range("step length", run.length_s.into(), 1, most)?;
             if index > 0 && runs[index - 1].length_s == run.length_s {
@@ -105,10 +112,9 @@ impl TimeGrid {
                     index,
                 });
             }
-            for _ in 0..run.count {
-                end += i64::from(run.length_s);
-                ends.push(end);
-            }
+            end.steps += run.count as usize;
+            end.offset_s += i64::from(run.count) * i64::from(run.length_s);
+            ends.push(end);
         }
         Ok(Self { start, runs, ends })
     }
@@ -116,7 +122,7 @@ impl TimeGrid {
     /// How many steps there are; at least one.
     #[allow(clippy::len_without_is_empty)]
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.last().steps
     }
 
     /// The runs of equal steps.
@@ -131,12 +137,12 @@ impl TimeGrid {
 
     /// Where the last step ends.
     pub fn end(&self) -> UtcSeconds {
-        self.step_end(self.len() - 1)
+        UtcSeconds(self.start.0 + self.last().offset_s)
     }
 
     /// The length of the whole grid in seconds.
     pub fn duration_s(&self) -> i64 {
-        self.end().0 - self.start.0
+        self.last().offset_s
     }
 
     /// Where step `step` starts.
@@ -144,7 +150,10 @@ impl TimeGrid {
     /// # Panics
     /// There is no such step.
     pub fn step_start(&self, step: usize) -> UtcSeconds {
-        UtcSeconds(self.step_end(step).0 - i64::from(self.length_s(step)))
+        let run = self.run_of(step);
+        let before = self.before(run);
+        let within = (step - before.steps) as i64 * i64::from(self.runs[run].length_s);
+        UtcSeconds(self.start.0 + before.offset_s + within)
     }
 
     /// Where step `step` ends.
@@ -152,7 +161,7 @@ impl TimeGrid {
     /// # Panics
     /// There is no such step.
     pub fn step_end(&self, step: usize) -> UtcSeconds {
-        UtcSeconds(self.start.0 + self.ends[step])
+        UtcSeconds(self.step_start(step).0 + i64::from(self.length_s(step)))
     }
 
     /// The length of step `step` in seconds.
@@ -160,13 +169,14 @@ impl TimeGrid {
     /// # Panics
     /// There is no such step.
     pub fn length_s(&self, step: usize) -> u32 {
-        let before = if step == 0 { 0 } else { self.ends[step - 1] };
-        (self.ends[step] - before) as u32
+        self.runs[self.run_of(step)].length_s
     }
 
     /// The lengths of all steps in seconds.
     pub fn lengths_s(&self) -> impl Iterator<Item = u32> + '_ {
-        (0..self.len()).map(|step| self.length_s(step))
+        self.runs
+            .iter()
+            .flat_map(|run| std::iter::repeat_n(run.length_s, run.count as usize))
     }
 
     /// All steps as half-open intervals of seconds.
@@ -180,8 +190,26 @@ impl TimeGrid {
         if offset < 0 {
             return None;
         }
-        let step = self.ends.partition_point(|end| *end <= offset);
-        (step < self.len()).then_some(step)
+        let run = self.ends.partition_point(|end| end.offset_s <= offset);
+        let length_s = i64::from(self.runs.get(run)?.length_s);
+        let before = self.before(run);
+        Some(before.steps + ((offset - before.offset_s) / length_s) as usize)
+    }
+
+    /// The run that holds `step`, or the number of runs if none does.
+    fn run_of(&self, step: usize) -> usize {
+        self.ends.partition_point(|end| end.steps <= step)
+    }
+
+    /// Where the run before `run` ends, which is where `run` starts.
+    fn before(&self, run: usize) -> RunEnd {
+        run.checked_sub(1)
+            .map_or(RunEnd::default(), |previous| self.ends[previous])
+    }
+
+    /// Where the last run ends.
+    fn last(&self) -> RunEnd {
+        self.before(self.ends.len())
     }
 }
 

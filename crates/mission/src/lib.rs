@@ -1,4 +1,28 @@
-//! The vocabulary of a mission: the eight primitives, typed ids, units, time grids and their canonical encoding. No I/O.
+//! The vocabulary of a mission: what planners of different owners say to each
+//! other, in types that cannot hold what must not be said. No I/O, no clock, no
+//! randomness.
+//!
+//! - The eight primitives: [`LocalProblem`] (private to its owner),
+//!   [`SharedVariables`], [`DualVariables`], [`PlanDelta`], [`PrivacyBudget`],
+//!   [`AuditLog`], [`PolicyBlock`], [`RegistryEntry`].
+//! - The [`Envelope`] that all of them but the first travel in.
+//! - Typed names, counters, hashes, [`Unit`]s and [`TimeGrid`]s.
+//! - One encoding for each value: [`Canonical`], in [`cbor`]. JSON for people:
+//!   [`to_json`] and [`from_json`].
+//!
+//! Fields are public where any value of their types will do. Rules between
+//! fields are in `check`; whatever breaks one has no encoding, and no bytes or
+//! text decode to it.
+//!
+//! ```
+//! use cosmosmesh_mission::{Canonical, RegistryEntry, from_json};
+//! let entry: RegistryEntry = from_json(
+//!     r#"{"adapter_id": "rover_planner", "supported_domains": ["power"], "contract_version": 1}"#,
+//! )?;
+//! let bytes = entry.to_cbor()?;
+//! assert_eq!(RegistryEntry::from_cbor(&bytes)?, entry);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod cbor;
 mod dual_variables;

@@ -5,7 +5,7 @@ mod common;
 
 use std::fmt::Debug;
 
-use cosmosmesh_mission::{Canonical, from_json, to_json};
+use cosmosmesh_mission::{Canonical, TimeGrid, UtcSeconds, from_json, to_json};
 use proptest::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -66,5 +66,23 @@ proptest! {
     #[test]
     fn a_message_id_names_one_message(one in common::envelope(), other in common::envelope()) {
         prop_assert_eq!(one == other, one.id().expect("valid") == other.id().expect("valid"));
+    }
+
+    #[test]
+    fn a_grid_agrees_with_the_list_of_its_steps(grid in common::grid()) {
+        let lengths: Vec<u32> = grid.lengths_s().collect();
+        prop_assert_eq!(lengths.len(), grid.len());
+        let mut time = grid.start();
+        for (step, &length) in lengths.iter().enumerate() {
+            prop_assert_eq!(grid.length_s(step), length);
+            prop_assert_eq!(grid.step_start(step), time);
+            prop_assert_eq!(grid.step_at(time), Some(step));
+            time.0 += i64::from(length);
+            prop_assert_eq!(grid.step_at(UtcSeconds(time.0 - 1)), Some(step));
+            prop_assert_eq!(grid.step_end(step), time);
+        }
+        prop_assert_eq!(grid.end(), time);
+        prop_assert_eq!(grid.step_at(time), None);
+        prop_assert_eq!(TimeGrid::from_lengths(grid.start(), &lengths), Ok(grid));
     }
 }

@@ -18,6 +18,9 @@
 //! accepts, `encode(decode(b)) == b`. So bytes can be hashed and signed without
 //! asking who wrote them.
 //!
+//! Decoding takes memory in proportion to the bytes that are there, whatever
+//! lengths they claim.
+//!
 //! The tokens are read and written by `minicbor`; what is canonical and what is
 //! too big is decided here.
 
