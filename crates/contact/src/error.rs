@@ -18,6 +18,8 @@ pub enum ErrorKind {
     Schedule,
     /// The plan holds something that the target dialect cannot carry.
     Unsupported,
+    /// A file cannot be read or written; for callers that do input and output.
+    File,
     /// An instant lies outside the ephemeris, or a geometry is impossible.
     Geometry,
 }

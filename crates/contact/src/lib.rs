@@ -31,6 +31,7 @@ mod network;
 mod orbit;
 mod plan;
 mod routing;
+mod spec;
 mod summary;
 mod sun;
 mod time;

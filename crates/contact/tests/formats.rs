@@ -164,7 +164,7 @@ fn strict_mode_points_at_the_contact() {
     assert_eq!(Router::new(&kept.plan).ignored_contacts(), 1);
     assert_eq!(
         kept.warnings,
-        ["1 contact ends at or before its start: kept for conversion, left out of routing"]
+        ["1 backwards contact kept for conversion, left out of routing"]
     );
     let overlap = "a range +0 +99 1 2 1\na contact +0 +10 1 2 5\na contact +9 +19 1 2 5\n";
     assert_eq!(error(overlap, Mode::Strict).line, Some(3));

@@ -203,21 +203,24 @@ fn read_inner(bytes: &[u8], dialect: Option<Dialect>, mode: Mode) -> Result<Read
     {
         return Err(refuse(&plan, *anomaly, lines[anomaly.contact]));
     }
-    let kinds = [
-        AnomalyKind::Backwards,
-        AnomalyKind::Overlapping,
-        AnomalyKind::Loop,
-        AnomalyKind::NoRange,
-    ];
-    for kind in kinds {
+    for (kind, what) in [
+        (AnomalyKind::Backwards, "backwards contact"),
+        (AnomalyKind::Overlapping, "overlapping contact"),
+        (AnomalyKind::Loop, "contact of a node with itself"),
+        (AnomalyKind::NoRange, "contact without a range"),
+    ] {
         let count = anomalies
             .iter()
             .filter(|anomaly| anomaly.kind == kind)
             .count();
         if count > 0 {
+            let what = if count == 1 {
+                what.to_owned()
+            } else {
+                what.replacen("contact", "contacts", 1)
+            };
             warnings.push(format!(
-                "{} {kind}: kept for conversion, left out of routing",
-                counted(count, "contact")
+                "{count} {what} kept for conversion, left out of routing"
             ));
         }
     }
