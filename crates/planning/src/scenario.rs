@@ -588,6 +588,9 @@ pub struct Recorder {
     /// Value of a gigabit when as much as can come in is returned.
     #[serde(default)]
     pub value_per_gbit_at_all: At<NonNegative>,
+    /// Price of keeping data waiting: value per gigabit and day.
+    #[serde(default)]
+    pub wait_value_per_gbit_day: NonNegative,
     /// Price of overwriting: value per gigabit that is lost.
     #[serde(default)]
     pub loss_value_per_gbit: NonNegative,
@@ -608,6 +611,10 @@ pub struct Downlink {
     /// Power of the transmitter while it sends, in watts.
     #[serde(default)]
     pub power_w: NonNegative,
+    /// Price of a warm transmitter: value per hour, times the square of the
+    /// share of the time that it sends.
+    #[serde(default)]
+    pub duty_value_per_h: NonNegative,
 }
 
 /// Whose minutes a downlink takes.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cosmosmesh_optimize::compose::{ComposeError, normal_form};
-use cosmosmesh_optimize::coupled::Coupled;
+use cosmosmesh_optimize::coupled::{Coupled, RowKind};
 use cosmosmesh_optimize::problem::{Name, OpenProblem};
 use cosmosmesh_optimize::wiring::{
     Coupling, CouplingKind as Junction, Link, Wiring, WiringBox, WiringError, WiringParts,
@@ -79,12 +79,39 @@ impl Mission {
             .collect()
     }
 
-    /// Members (in the order of [`Mission::assets`]) and coupling rows.
+    /// Members (in the order of [`Mission::assets`]) and coupling rows. Rows
+    /// that nobody can touch are left out, if they hold: the minutes of a step
+    /// without contact have no price.
     ///
     /// # Errors
     ///
     /// As [`Mission::wiring`].
     pub fn normal_form(&self) -> Result<Coupled, WiringFailure> {
-        Ok(normal_form(&self.wiring()?, &self.problems())?)
+        let mut coupled = normal_form(&self.wiring()?, &self.problems())?;
+        let mut kept = vec![false; coupled.rows.len()];
+        for &row in coupled.members.iter().flat_map(|m| &m.rows) {
+            kept[row] = true;
+        }
+        for (kept, row) in kept.iter_mut().zip(&coupled.rows) {
+            let holds = match row.kind {
+                RowKind::Equal => row.rhs == 0.0,
+                RowKind::AtMost => row.rhs >= 0.0,
+            };
+            *kept |= !holds;
+        }
+        let mut place = Vec::with_capacity(kept.len());
+        let mut count = 0;
+        for &kept in &kept {
+            place.push(count);
+            count += usize::from(kept);
+        }
+        for member in &mut coupled.members {
+            for row in &mut member.rows {
+                *row = place[*row];
+            }
+        }
+        let mut kept = kept.into_iter();
+        coupled.rows.retain(|_| kept.next() == Some(true));
+        Ok(coupled)
     }
 }

@@ -28,6 +28,9 @@ pub(crate) fn add(
         if power > 0.0 {
             flows.power[t].terms.push((m, power));
         }
+        let whole = steps.minutes(t);
+        let price = d.duty_value_per_h.get() * steps.hours(t);
+        model.square(m, price / (whole * whole));
         flows.data[t].terms.push((m, -data));
         flows.returned[t].terms.push((m, data));
     }

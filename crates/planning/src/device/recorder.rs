@@ -45,6 +45,7 @@ pub(crate) fn add(model: &mut Model, flows: &mut Flows, steps: &Steps, r: &Recor
         let lost = model.variable("recorder", Measure::Lost, Some(t), (0.0, most_lost));
         if let Some(held) = held {
             sum.terms.push((held, -1.0));
+            model.cost(held, r.wait_value_per_gbit_day.get() * steps.hours(t) / 24.0);
         }
         match before {
             None if t == 0 => sum.constant += initial,
