@@ -63,8 +63,10 @@ pub fn compose(
 ///
 /// # Errors
 ///
-/// As [`compose`]; and [`ComposeError::Open`] when the diagram has outer
-/// ports, for what they will be tied to is not known.
+/// As [`compose`]; [`ComposeError::Open`] when the diagram has outer ports,
+/// for what they will be tied to is not known; and
+/// [`WiringError::OneSided`] when a balance of leaves has nothing that could
+/// meet it ([`Wiring::check_two_sided`]).
 pub fn normal_form(
     wiring: &Wiring,
     problems: &BTreeMap<Name, OpenProblem>,
@@ -88,6 +90,9 @@ pub fn normal_form(
         members.push(leaf(&b.name, &b.ports(), problems)?.clone());
     }
     within("variables", members.iter().map(OpenProblem::n).sum())?;
+    let composite = |m: &&OpenProblem| m.variables().iter().any(|o| o.owner != *m.id());
+    let net = members.iter().filter(composite).map(OpenProblem::id);
+    wiring.check_two_sided(&net.collect())?;
     let mut rows = Vec::new();
     let mut touched: Vec<Touched> = members.iter().map(|_| Touched::default()).collect();
     for c in wiring.couplings() {
@@ -644,9 +649,10 @@ pub enum ComposeError {
         /// The problem.
         found: Name,
     },
-    /// A problem's ports are not what its box declares.
+    /// A problem's ports are not what its box declares, or a balance has
+    /// only one side.
     #[error(transparent)]
-    Interface(#[from] WiringError),
+    Wiring(#[from] WiringError),
     /// A variable would enter a coupling row through two ports.
     #[error(
         "coupling {} at step {}: variable {} of {} enters through two ports; give its box one port with the sum",

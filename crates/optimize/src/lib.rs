@@ -29,6 +29,7 @@ pub mod coupled;
 mod dense;
 pub mod families;
 pub mod kernel;
+pub mod laws;
 mod ldl;
 pub mod problem;
 pub mod seeded;

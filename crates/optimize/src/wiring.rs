@@ -61,7 +61,7 @@ use serde::{Deserialize, Serialize};
 
 pub use document::{Document, DocumentBox, DocumentContent, DocumentError, Sheet};
 
-use crate::problem::{Grid, MAX_DIMENSION, Name, Sign};
+use crate::problem::{Grid, MAX_DIMENSION, Name, ProblemError, Sign};
 
 /// Most boxes that one diagram may have, nested ones opened.
 pub const MAX_BOXES: usize = 10_000;
@@ -294,7 +294,7 @@ impl Wiring {
     /// # Errors
     ///
     /// The first thing that is wrong, in the order: sizes, boxes, couplings,
-    /// outer ports, links, arities, signs of closed balances, untied ports,
+    /// outer ports, links, arities, untied ports,
     /// and then the same for the diagram with its nested boxes opened.
     pub fn new(mut parts: WiringParts) -> Result<Self, WiringError> {
         limit("boxes", parts.boxes.len(), MAX_BOXES)?;
@@ -502,6 +502,128 @@ impl Wiring {
         Self::new(self.opened(&BTreeMap::from([(of, inner.clone())])))
     }
 
+    /// Splits a diagram in two: `inner` with the boxes `of` and all couplings
+    /// that only they share, `outer` with the rest and one leaf `name` for
+    /// them. The inverse of [`Wiring::substitute`]: opening `name` in `outer`
+    /// with `inner` gives back `self`.
+    ///
+    /// What a balance or capacity has inside is summed by an exposed balance;
+    /// the ports that an agreement has inside are exposed one by one.
+    ///
+    /// # Errors
+    ///
+    /// When one of `of` is no box of the diagram, or the name of the new box
+    /// or of a level that it must expose is taken or too long.
+    pub fn gather(&self, name: &Name, of: &BTreeSet<Name>) -> Result<(Self, Self), WiringError> {
+        if let Some(missing) = of.iter().find(|b| self.find_box(b).is_none()) {
+            return Err(WiringError::NoSuchBox {
+                of: missing.clone(),
+            });
+        }
+        let all = &self.parts;
+        let empty = |name: &Name| WiringParts {
+            name: name.clone(),
+            boxes: Vec::new(),
+            couplings: Vec::new(),
+            links: Vec::new(),
+            outer: Vec::new(),
+            free: Vec::new(),
+        };
+        let (mut outer, mut inner) = (empty(&all.name), empty(name));
+        for c in &all.couplings {
+            let links = self.links_of(&c.name);
+            let within = |l: &&Link| of.contains(&l.of);
+            let count = links.iter().filter(within).count();
+            if count == links.len() && self.exposure(&c.name).is_none() {
+                inner.couplings.push(c.clone());
+                inner.links.extend(links.iter().cloned());
+                continue;
+            }
+            outer.couplings.push(c.clone());
+            let outside = links.iter().filter(|l| !of.contains(&l.of));
+            outer.links.extend(outside.cloned());
+            let mut expose = |junction: Name, kind, sign, rank: u32, terms: Vec<Link>| {
+                inner.couplings.push(Coupling {
+                    name: junction.clone(),
+                    unit: c.unit.clone(),
+                    grid: c.grid.clone(),
+                    kind,
+                });
+                inner.links.extend(terms.into_iter().map(|l| Link {
+                    coupling: junction.clone(),
+                    rank: 0,
+                    ..l
+                }));
+                inner.outer.push(OuterPort {
+                    name: junction.clone(),
+                    coupling: junction.clone(),
+                    sign,
+                });
+                outer.links.push(Link {
+                    coupling: c.name.clone(),
+                    rank,
+                    of: name.clone(),
+                    port: junction,
+                });
+            };
+            if let CouplingKind::Agreement = c.kind {
+                for l in links.iter().filter(within) {
+                    let junction = Name::new(format!("{}:{}", c.name, l.rank))
+                        .map_err(|cause| WiringError::Name(Box::new(cause)))?;
+                    let term = vec![l.clone()];
+                    expose(junction, CouplingKind::Agreement, Sign::Level, l.rank, term);
+                }
+            } else if count > 0 {
+                let terms: Vec<Link> = links.iter().filter(within).cloned().collect();
+                let kind = CouplingKind::Balance {
+                    rhs: vec![0.0; c.grid.len()],
+                };
+                expose(c.name.clone(), kind, self.net_sign(links, of), 0, terms);
+            }
+        }
+        for b in &all.boxes {
+            let side = if of.contains(&b.name) {
+                &mut inner
+            } else {
+                &mut outer
+            };
+            side.boxes.push(b.clone());
+        }
+        for f in &all.free {
+            let side = if of.contains(&f.of) {
+                &mut inner
+            } else {
+                &mut outer
+            };
+            side.free.push(f.clone());
+        }
+        let inner = Self::new(inner)?;
+        let ports = inner.interface();
+        outer.boxes.push(WiringBox::leaf(name.clone(), ports));
+        Ok((Self::new(outer)?, inner))
+    }
+
+    /// The sign under which the sum of some links is exposed: their own if
+    /// they have one, else the opposite of one of the others, so that a
+    /// balance that is two-sided stays so.
+    fn net_sign(&self, links: &[Link], of: &BTreeSet<Name>) -> Sign {
+        let sign = |l: &Link| {
+            let ports = self.find_box(&l.of).map(WiringBox::ports);
+            let port = ports.and_then(|p| p.into_iter().find(|p| p.name == l.port));
+            port.map_or(Sign::Draw, |p| p.sign)
+        };
+        let (inside, outside): (Vec<&Link>, Vec<&Link>) =
+            links.iter().partition(|l| of.contains(&l.of));
+        let first = sign(inside[0]);
+        if inside.iter().all(|l| sign(l) == first) {
+            return first;
+        }
+        match outside.first().map(|l| sign(l)) {
+            Some(Sign::Draw) => Sign::Supply,
+            _ => Sign::Draw,
+        }
+    }
+
     /// The diagram with every nested box opened; all its boxes are leaves.
     #[must_use]
     pub fn flatten(&self) -> Self {
@@ -599,7 +721,7 @@ impl Wiring {
         parts
     }
 
-    /// Arities, signs of closed balances, untied ports, number of rows.
+    /// Arities, untied ports, number of rows.
     fn check_junctions(&self) -> Result<(), WiringError> {
         let exposed: BTreeSet<&Name> = self.parts.outer.iter().map(|o| &o.coupling).collect();
         let mut rows = 0;
@@ -623,9 +745,6 @@ impl Wiring {
                 CouplingKind::Balance { .. } | CouplingKind::Capacity { .. } => c.grid.len(),
             };
             limit("coupling rows", rows, MAX_DIMENSION)?;
-            if let (CouplingKind::Balance { rhs }, 0) = (&c.kind, open) {
-                self.check_two_sided(c, links, rhs)?;
-            }
         }
         let mut tied: BTreeMap<(&Name, &Name), &Name> = BTreeMap::new();
         for l in &self.parts.links {
@@ -655,10 +774,36 @@ impl Wiring {
         Ok(())
     }
 
-    /// Refuses a closed balance whose ports all have one sign when its
-    /// constant does not stand on the other side. Ports of nested boxes may
-    /// be net flows, so that such a balance is judged when they are opened.
-    fn check_two_sided(
+    /// Refuses a closed balance of leaves whose ports all have one sign when
+    /// its constant does not stand on the other side: nothing can meet it
+    /// when values are what their signs say, not negative.
+    ///
+    /// This is no part of being well typed: the port of a composite may be a
+    /// net flow under either sign, so that a diagram with a closed box can
+    /// pass or fail apart from the same with the box opened. It is asked of
+    /// whole diagrams, by [`normal_form`](crate::compose::normal_form); a
+    /// balance with a port of a box in `net` is passed over.
+    ///
+    /// # Errors
+    ///
+    /// [`WiringError::OneSided`].
+    pub fn check_two_sided(&self, net: &BTreeSet<&Name>) -> Result<(), WiringError> {
+        if self.depth > 1 {
+            return self.flatten().check_two_sided(net);
+        }
+        for c in &self.parts.couplings {
+            let CouplingKind::Balance { rhs } = &c.kind else {
+                continue;
+            };
+            let links = self.links_of(&c.name);
+            if self.exposure(&c.name).is_none() && !links.iter().any(|l| net.contains(&l.of)) {
+                self.balance_two_sided(c, links, rhs)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn balance_two_sided(
         &self,
         c: &Coupling,
         links: &[Link],
@@ -666,11 +811,8 @@ impl Wiring {
     ) -> Result<(), WiringError> {
         let mut signs = BTreeSet::new();
         for l in links {
-            match self.find_box(&l.of).map(|b| &b.content) {
-                Some(Content::Leaf(ports)) => {
-                    signs.extend(ports.iter().filter(|p| p.name == l.port).map(|p| p.sign));
-                }
-                _ => return Ok(()),
+            if let Some(Content::Leaf(ports)) = self.find_box(&l.of).map(|b| &b.content) {
+                signs.extend(ports.iter().filter(|p| p.name == l.port).map(|p| p.sign));
             }
         }
         let only = match (signs.contains(&Sign::Draw), signs.contains(&Sign::Supply)) {
@@ -1317,6 +1459,9 @@ pub enum WiringError {
         /// A coupling that it is linked to.
         coupling: Name,
     },
+    /// A name that was made is none.
+    #[error(transparent)]
+    Name(Box<ProblemError>),
     /// The diagram is well typed, but not once its nested boxes are opened.
     #[error("with its nested boxes opened: {0}")]
     Opened(Box<WiringError>),
