@@ -14,9 +14,37 @@
 //!   734.3-B-1 (Schedule-Aware Bundle Routing).
 //!
 //! Times of a plan are seconds (see [`TimeBase`]); times of windows are whole
-//! POSIX seconds UTC, rounded inwards, so that a plan made from them is the
-//! same on every machine whose trigonometric functions err by less than the
-//! root search resolves.
+//! POSIX seconds UTC, rounded inwards, so that rounding in trigonometric
+//! functions does not show in a plan unless a change falls within a nanosecond
+//! of a whole second.
+//!
+//! # Check values
+//!
+//! `tests/check_values.rs` and `tests/geometry.rs` hold these; "published" are
+//! the figures this project started from, made with other programs.
+//!
+//! | what | published | here |
+//! |---|---|---|
+//! | Earth–Moon, 2026-11-20 00:00 UTC | 383,937.3442 km, 1.280677 s | 383,937.344233 km, 1.280677 s |
+//! | base at −89.45°, 222.7° E to the Deep Space Network, November 2026, as published | 44.4 %, gap 367.9 h | 44.36 %, 367.86 h |
+//! | the same link as [`link_windows`] sees it | | 45.18 %, 348.70 h, 18 windows |
+//! | the base to the relay, 5° mask | 72.2 %, 67 windows, gap 3.0 h | 72.16 %, 67, 3.04 h |
+//! | light time Earth to Mars, 2026–2028 | 5.64 to 20.06 min | 5.638 to 20.061 min |
+//! | Sun–Earth–Mars below 3°, 2028 | 03-08 to 04-03 | 03-07 19:14:33 to 04-03 17:28:36 UTC |
+//!
+//! The published direct-to-Earth figures follow only if the site's coordinates
+//! are taken in the Moon's *principal* axes
+//! ([`Site::from_lunar_principal_axes`]), the *centre* of the Earth must be
+//! above the base's horizon (0°), and the 10° mask is that of the antennas; from
+//! this site the Earth never rises above 5.9°. A real link is to an antenna,
+//! whose parallax of up to 0.95° counts at such elevations, and maps of the
+//! Moon use mean-Earth axes: hence the third row.
+//!
+//! The published relay figures do not say the orbit's frame, node, or phase.
+//! In [`OrbitFrame::BodyEquator`] with the epoch at the start of November and
+//! the relay at its apoapsis they come out as published for any node; with the
+//! relay at its periapsis the share is 72.0 %. In
+//! [`OrbitFrame::EarthOrbitPlane`] it lies between 70.6 and 73.0 % by the node.
 
 mod asset;
 mod body;

@@ -66,6 +66,21 @@ impl Orbiter {
         std::f64::consts::TAU * (a * a * a / self.body.gm_km3_per_s2()).sqrt()
     }
 
+    /// Position about the central body's centre at a POSIX second UTC, km, axes
+    /// of the ICRF.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Geometry`] if the orbit is impossible.
+    pub fn position_km(
+        &self,
+        ephemeris: &Ephemeris,
+        posix_s: f64,
+    ) -> Result<[f64; 3], ContactError> {
+        Ok(self
+            .prepare(ephemeris)?
+            .position_km(TdbSeconds::from_posix(posix_s)))
+    }
+
     pub(crate) fn prepare(&self, ephemeris: &Ephemeris) -> Result<Ellipse, ContactError> {
         let refuse = |value: f64, problem: &str, remedy: &str| {
             ContactError::new(

@@ -79,6 +79,8 @@ struct Edge {
     to: NodeIndex,
     start_s: f64,
     end_s: f64,
+    /// Taken by booked routes up to this time.
+    free_from_s: f64,
     /// Latest end of this and all earlier edges of the group.
     latest_end_s: f64,
     bit_per_s: f64,
@@ -123,6 +125,7 @@ impl Router {
                     to: contact.to,
                     start_s,
                     end_s,
+                    free_from_s: start_s,
                     latest_end_s: end_s,
                     bit_per_s: contact.rate.bit_per_s(),
                     owlt_s: owlt.get(),
@@ -223,6 +226,22 @@ impl Router {
         })
     }
 
+    /// Takes a route's transmissions out of its contacts: later questions find
+    /// each of them busy until the route's last bit has left. Time before its
+    /// first bit is given up too, as behind a queue.
+    pub fn book(&mut self, route: &Route) {
+        for hop in &route.hops {
+            for edge in &mut self.edges {
+                let carries = edge.contact == hop.contact
+                    && edge.start_s <= hop.first_bit_s
+                    && hop.last_bit_s <= edge.end_s;
+                if carries {
+                    edge.free_from_s = edge.free_from_s.max(hop.last_bit_s);
+                }
+            }
+        }
+    }
+
     fn search(
         &self,
         from: NodeIndex,
@@ -269,7 +288,7 @@ impl Router {
                     if edge.start_s > known {
                         break;
                     }
-                    let first_bit_s = here.arrival_s.max(edge.start_s);
+                    let first_bit_s = here.arrival_s.max(edge.free_from_s);
                     let last_bit_s = if size_bit > 0.0 {
                         first_bit_s + size_bit / edge.bit_per_s
                     } else {

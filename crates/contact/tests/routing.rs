@@ -72,6 +72,24 @@ fn a_later_faster_contact_can_win() {
     assert_eq!(route.hops[0].contact, 1);
 }
 
+#[test]
+fn booked_contacts_are_busy() {
+    let plan = plan(
+        2,
+        &[
+            (0, 1, 0.0, 10.0, 100.0, 1.0),
+            (0, 1, 50.0, 60.0, 100.0, 1.0),
+        ],
+    );
+    let mut router = Router::new(&plan);
+    let mut arrivals = Vec::new();
+    while let Some(route) = router.route(NodeIndex(0), NodeIndex(1), 0.0, 400.0) {
+        arrivals.push(route.arrival_s);
+        router.book(&route);
+    }
+    assert_eq!(arrivals, [5.0, 9.0, 55.0, 59.0]);
+}
+
 /// Every sequence of distinct contacts that starts at the sender.
 fn exhaustive(
     plan: &ContactPlan,
