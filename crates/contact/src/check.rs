@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::plan::ContactPlan;
+use crate::ranges::RangeIndex;
 
 /// Why a contact is not used in routing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -85,15 +86,13 @@ pub fn anomalies(plan: &ContactPlan) -> Vec<Anomaly> {
             }
         }
     }
-    let mut ranged = vec![false; plan.contacts.len()];
-    for (index, ..) in plan.pieces() {
-        ranged[index] = true;
-    }
+    let ranges = RangeIndex::new(plan);
+    let ranged = |index: usize| ranges.pieces(index, &plan.contacts[index]).next().is_some();
     kinds
         .into_iter()
         .enumerate()
         .filter_map(|(contact, kind)| {
-            let kind = kind.or((!ranged[contact]).then_some(AnomalyKind::NoRange))?;
+            let kind = kind.or((!ranged(contact)).then_some(AnomalyKind::NoRange))?;
             Some(Anomaly { contact, kind })
         })
         .collect()

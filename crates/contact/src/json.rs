@@ -6,6 +6,9 @@ use crate::error::{ContactError, ErrorKind};
 /// Nesting that is accepted; no dialect here needs more than nine.
 const MAX_DEPTH: u32 = 32;
 
+/// Values that one document may hold: twice what a plan of the largest size needs.
+const MAX_VALUES: usize = 8_000_000;
+
 /// A value and the line on which it begins.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Json {
@@ -32,6 +35,7 @@ impl Json {
             text,
             at: 0,
             line: 1,
+            values: 0,
         };
         let value = parser.value(0)?;
         parser.space();
@@ -129,6 +133,7 @@ struct Parser<'a> {
     text: &'a str,
     at: usize,
     line: u32,
+    values: usize,
 }
 
 impl Parser<'_> {
@@ -171,8 +176,9 @@ impl Parser<'_> {
 
     fn value(&mut self, depth: u32) -> Result<Json, ContactError> {
         self.space();
-        if depth > MAX_DEPTH {
-            let mut error = self.error("nested too deeply");
+        self.values += 1;
+        if depth > MAX_DEPTH || self.values > MAX_VALUES {
+            let mut error = self.error("nested too deeply, or too many values");
             error.kind = ErrorKind::Limit;
             return Err(error);
         }

@@ -58,6 +58,7 @@ mod json;
 mod network;
 mod orbit;
 mod plan;
+mod ranges;
 mod routing;
 mod spec;
 mod summary;
@@ -80,7 +81,7 @@ pub use formats::{
 pub use interval::{Span, Window, complement, intersect, total_s, union};
 pub use network::{Network, deep_space_network};
 pub use orbit::{OrbitFrame, Orbiter};
-pub use plan::{Contact, ContactPlan, NodeIndex, Range, TimeBase};
+pub use plan::{Contact, ContactPlan, NodeIndex, Piece, Range, TimeBase};
 pub use routing::{Arrival, Hop, Route, Router, earliest_arrival, earliest_arrivals};
 pub use summary::{PairSummary, PlanSummary, WindowReport, summarise, window_report};
 pub use sun::{

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use std::collections::HashMap;
 
+use crate::ranges::RangeIndex;
 use crate::units::{BitRate, Seconds};
 
 /// Which instant second zero of a plan's times is.
@@ -78,6 +79,19 @@ pub struct Range {
     pub both_ways: bool,
 }
 
+/// A part of a contact over which its light time does not change.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Piece {
+    /// Place in [`ContactPlan::contacts`].
+    pub contact: usize,
+    /// Start in the plan's time base.
+    pub start_s: f64,
+    /// End in the plan's time base.
+    pub end_s: f64,
+    /// One-way light time.
+    pub owlt: Seconds,
+}
+
 /// Nodes, contacts and ranges of a network over some time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ContactPlan {
@@ -138,61 +152,19 @@ impl ContactPlan {
         &self.nodes
     }
 
-    /// Each contact cut where the light time changes: `(contact, start_s,
-    /// end_s, light time)`. A contact that states its own light time is one
-    /// piece. Stretches that no range covers are left out; backwards contacts
-    /// that state none are left out too.
-    ///
-    /// Where ranges of one direction overlap, the earliest in the file counts.
-    pub fn pieces(&self) -> Vec<(usize, f64, f64, Seconds)> {
-        let mut explicit: HashMap<(NodeIndex, NodeIndex), Vec<usize>> = HashMap::new();
-        let mut implied: HashMap<(NodeIndex, NodeIndex), Vec<usize>> = HashMap::new();
-        for (index, range) in self.ranges.iter().enumerate() {
-            explicit
-                .entry((range.from, range.to))
-                .or_default()
-                .push(index);
-            if range.both_ways {
-                implied
-                    .entry((range.to, range.from))
-                    .or_default()
-                    .push(index);
-            }
+    /// Each contact that routing uses, cut where its light time changes. Parts
+    /// that no range covers are left out.
+    pub fn pieces(&self) -> Vec<Piece> {
+        let ranges = RangeIndex::new(self);
+        let mut used = vec![true; self.contacts.len()];
+        for anomaly in crate::check::anomalies(self) {
+            used[anomaly.contact] = false;
         }
         let mut pieces = Vec::with_capacity(self.contacts.len());
         for (index, contact) in self.contacts.iter().enumerate() {
-            if let Some(owlt) = contact.owlt {
-                pieces.push((index, contact.start_s, contact.end_s, owlt));
-                continue;
+            if used[index] {
+                pieces.extend(ranges.pieces(index, contact));
             }
-            let pair = (contact.from, contact.to);
-            let ranges = explicit.get(&pair).or_else(|| implied.get(&pair));
-            let first_piece = pieces.len();
-            let mut open = vec![(contact.start_s, contact.end_s)];
-            for &range in ranges.into_iter().flatten() {
-                let range = &self.ranges[range];
-                let mut rest = Vec::new();
-                for (start_s, end_s) in open {
-                    let lo = start_s.max(range.start_s);
-                    let hi = end_s.min(range.end_s);
-                    if lo < hi {
-                        pieces.push((index, lo, hi, range.owlt));
-                        if start_s < lo {
-                            rest.push((start_s, lo));
-                        }
-                        if hi < end_s {
-                            rest.push((hi, end_s));
-                        }
-                    } else {
-                        rest.push((start_s, end_s));
-                    }
-                }
-                open = rest;
-                if open.is_empty() {
-                    break;
-                }
-            }
-            pieces[first_piece..].sort_by(|a, b| a.1.total_cmp(&b.1));
         }
         pieces
     }

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::check::anomalies;
 use crate::plan::{ContactPlan, NodeIndex};
+use crate::ranges::order_bits;
 
 /// One hop of a route. Times in seconds of the plan's time base.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -95,40 +96,24 @@ struct Label {
     node: NodeIndex,
 }
 
-/// Maps finite doubles to integers of the same order.
-fn order_bits(value: f64) -> u64 {
-    let bits = (value + 0.0).to_bits();
-    if bits >> 63 == 0 {
-        bits | 1 << 63
-    } else {
-        !bits
-    }
-}
-
 impl Router {
     /// Indexes a plan.
     pub fn new(plan: &ContactPlan) -> Self {
-        let mut used = vec![true; plan.contacts.len()];
-        let ignored = anomalies(plan);
-        for anomaly in &ignored {
-            used[anomaly.contact] = false;
-        }
         let mut edges: Vec<Edge> = plan
             .pieces()
             .into_iter()
-            .filter(|&(contact, ..)| used[contact])
-            .map(|(index, start_s, end_s, owlt)| {
-                let contact = &plan.contacts[index];
+            .map(|piece| {
+                let contact = &plan.contacts[piece.contact];
                 Edge {
-                    contact: index,
+                    contact: piece.contact,
                     from: contact.from,
                     to: contact.to,
-                    start_s,
-                    end_s,
-                    free_from_s: start_s,
-                    latest_end_s: end_s,
+                    start_s: piece.start_s,
+                    end_s: piece.end_s,
+                    free_from_s: piece.start_s,
+                    latest_end_s: piece.end_s,
                     bit_per_s: contact.rate.bit_per_s(),
-                    owlt_s: owlt.get(),
+                    owlt_s: piece.owlt.get(),
                 }
             })
             .collect();
@@ -168,7 +153,7 @@ impl Router {
                 .iter()
                 .map(|contact| contact.confidence)
                 .collect(),
-            ignored: ignored.len(),
+            ignored: anomalies(plan).len(),
         }
     }
 

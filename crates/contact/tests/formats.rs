@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::fmt::Write as _;
+
 use cosmosmesh_contact::{
     AnomalyKind, BitRate, Contact, ContactPlan, ConvertOptions, Dialect, ErrorKind, Mode, Range,
     Router, Seconds, TimeBase, anomalies, convert, read, recognise, summarise, write,
@@ -113,8 +115,8 @@ fn ranges_cut_contacts() {
     .plan;
     let pieces: Vec<_> = plan
         .pieces()
-        .into_iter()
-        .map(|(c, s, e, o)| (c, s, e, o.get()))
+        .iter()
+        .map(|p| (p.contact, p.start_s, p.end_s, p.owlt.get()))
         .collect();
     assert_eq!(
         pieces,
@@ -122,6 +124,28 @@ fn ranges_cut_contacts() {
             (0, 0.0, 50.0, 3.0),
             (0, 50.0, 100.0, 4.0),
             (1, 0.0, 100.0, 9.0)
+        ]
+    );
+    // Earlier lines win where ranges overlap; what they leave open is filled.
+    let plan = load(
+        "a contact +0 +100 1 2 1\na range +20 +30 1 2 1\na range +60 +70 1 2 2\na range +10 +80 1 2 3\na range +0 +100 1 2 4\na range +25 +65 1 2 9\n",
+    )
+    .plan;
+    let owlts: Vec<_> = plan
+        .pieces()
+        .iter()
+        .map(|p| (p.start_s, p.owlt.get()))
+        .collect();
+    assert_eq!(
+        owlts,
+        [
+            (0.0, 4.0),
+            (10.0, 3.0),
+            (20.0, 1.0),
+            (30.0, 3.0),
+            (60.0, 2.0),
+            (70.0, 3.0),
+            (80.0, 4.0)
         ]
     );
     let implied = load("a contact +0 +100 2 1 1\na range +0 +100 1 2 3\n").plan;
@@ -480,6 +504,28 @@ fn plan_for(dialect: Dialect, parts: &[(u32, u32, u32, i64, u32, u32, u32)]) -> 
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// At each instant the first range that covers it counts.
+    #[test]
+    fn pieces_follow_the_ranges(
+        ranges in prop::collection::vec((0_u32..20, -2_i32..12, 0_u32..9), 0..10),
+        start in 0_u32..20, length in 1_u32..20,
+    ) {
+        let mut text = format!("a contact +{start} +{} 1 2 1\n", start + length);
+        for &(from, length, owlt) in &ranges {
+            let until = (i64::from(from) + i64::from(length)).max(0);
+            writeln!(text, "a range +{from} +{until} 1 2 {owlt}").unwrap();
+        }
+        let plan = read("p", text.as_bytes(), None, Mode::Foreign).unwrap().plan;
+        let pieces = plan.pieces();
+        for step in 0..45 {
+            let t = f64::from(step) + 0.5;
+            let found = pieces.iter().filter(|p| p.start_s < t && t < p.end_s).map(|p| p.owlt).collect::<Vec<_>>();
+            let inside = f64::from(start) < t && t < f64::from(start + length);
+            let expected = plan.ranges.iter().find(|r| inside && r.start_s < t && t < r.end_s).map(|r| r.owlt);
+            prop_assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{}", t);
+        }
+    }
 
     #[test]
     fn read_after_write_is_identity(parts in prop::collection::vec(contact(6), 1..12)) {

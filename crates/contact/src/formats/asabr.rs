@@ -125,7 +125,7 @@ pub(super) fn write(plan: &ContactPlan, out: &mut Output) -> Result<(), ContactE
             })
             .collect();
         while !names.insert(word.clone()) {
-            word.push('_');
+            let _ = write!(word, "_{id}");
         }
         renamed += usize::from(word != *name);
         let _ = writeln!(out.text, "node {id} {word}");

@@ -14,14 +14,15 @@ use crate::check::{Anomaly, AnomalyKind, anomalies};
 use crate::error::{ContactError, ErrorKind};
 use crate::json::{Json, Kind};
 use crate::plan::{Contact, ContactPlan, NodeIndex, TimeBase};
+use crate::ranges::RangeIndex;
 use crate::units::{BitRate, Seconds};
 
 /// Longest input that is read, in bytes.
-pub const MAX_INPUT_BYTES: usize = 64 << 20;
+pub const MAX_INPUT_BYTES: usize = 32 << 20;
 /// Most contacts, and most ranges, that are read.
-pub const MAX_CONTACTS: usize = 1_000_000;
+pub const MAX_CONTACTS: usize = 200_000;
 /// Most nodes that are read.
-pub const MAX_NODES: usize = 100_000;
+pub const MAX_NODES: usize = 50_000;
 /// Longest node name, in bytes.
 pub const MAX_NAME_BYTES: usize = 256;
 /// Largest magnitude of a time, in seconds: 31,700 years.
@@ -632,52 +633,53 @@ impl Output {
 
 /// Contacts that each state their light time.
 fn with_light_times(plan: &ContactPlan) -> Result<Vec<Contact>, ContactError> {
-    let mut pieces = plan.pieces().into_iter().peekable();
-    let mut contacts = Vec::with_capacity(plan.contacts.len());
+    let ranges = RangeIndex::new(plan);
+    let mut contacts: Vec<Contact> = Vec::with_capacity(plan.contacts.len());
     for (index, contact) in plan.contacts.iter().enumerate() {
-        let before = contacts.len();
         let mut covered_s = 0.0;
-        while let Some((_, start_s, end_s, owlt)) = pieces.next_if(|piece| piece.0 == index) {
-            covered_s += end_s - start_s;
+        for piece in ranges.pieces(index, contact) {
+            // Contacts that overlap can each be cut by all ranges.
+            if contacts.len() >= 2 * MAX_CONTACTS {
+                return Err(too_many(
+                    2 * MAX_CONTACTS,
+                    "contacts after cutting them where light time changes",
+                ));
+            }
+            covered_s += piece.end_s - piece.start_s;
             contacts.push(Contact {
-                start_s,
-                end_s,
-                owlt: Some(owlt),
+                start_s: piece.start_s,
+                end_s: piece.end_s,
+                owlt: Some(piece.owlt),
                 ..contact.clone()
             });
         }
-        if contact.owlt.is_some() {
-            continue;
-        }
         let length_s = contact.end_s - contact.start_s;
-        if length_s > 0.0 && covered_s >= length_s * (1.0 - 1e-12) {
+        if contact.owlt.is_some() || (length_s > 0.0 && covered_s >= length_s * (1.0 - 1e-12)) {
             continue;
         }
         // A backwards contact: any range of its direction will do.
-        let any = plan.ranges.iter().find(|range| {
-            (range.from, range.to) == (contact.from, contact.to)
-                || (range.both_ways && (range.to, range.from) == (contact.from, contact.to))
-        });
-        if let (Some(range), true) = (any, length_s <= 0.0) {
-            contacts.push(Contact {
-                owlt: Some(range.owlt),
-                ..contact.clone()
-            });
-            continue;
+        match ranges.any(contact.from, contact.to) {
+            Some(owlt) if length_s <= 0.0 => {
+                contacts.push(Contact {
+                    owlt: Some(owlt),
+                    ..contact.clone()
+                });
+            }
+            _ => {
+                return Err(ContactError::new(
+                    ErrorKind::Unsupported,
+                    format!(
+                        "{} -> {}, {} to {}",
+                        plan.name(contact.from),
+                        plan.name(contact.to),
+                        contact.start_s,
+                        contact.end_s
+                    ),
+                    "no range tells the light time throughout a contact, and the target states it in the contact",
+                    "add a range that covers it",
+                ));
+            }
         }
-        contacts.truncate(before);
-        return Err(ContactError::new(
-            ErrorKind::Unsupported,
-            format!(
-                "{} -> {}, {} to {}",
-                plan.name(contact.from),
-                plan.name(contact.to),
-                contact.start_s,
-                contact.end_s
-            ),
-            "no range tells the light time throughout a contact, and the target states it in the contact",
-            "add a range that covers it",
-        ));
     }
     Ok(contacts)
 }
