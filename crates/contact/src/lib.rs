@@ -44,7 +44,8 @@
 //! In [`OrbitFrame::BodyEquator`] with the epoch at the start of November and
 //! the relay at its apoapsis they come out as published for any node; with the
 //! relay at its periapsis the share is 72.0 %. In
-//! [`OrbitFrame::EarthOrbitPlane`] it lies between 70.6 and 73.0 % by the node.
+//! [`OrbitFrame::EarthOrbitPlane`], so starting, it lies between 70.6 and 73.0 %
+//! by the node.
 
 mod asset;
 mod body;

@@ -122,17 +122,32 @@ pub(crate) fn search(
     }
     // Extrema of the wrong sign between samples become samples of their own.
     let mut extra = Vec::new();
+    let mut brackets = Vec::new();
     for triple in samples.windows(3) {
         let [(t0, f0), (_, f1), (t2, f2)] = [triple[0], triple[1], triple[2]];
         let peak_below = f1 < 0.0 && f1 >= f0 && f1 >= f2;
-        let trough_above = f1 >= 0.0 && f1 <= f0 && f1 <= f2 && f0 >= 0.0 && f2 >= 0.0;
+        let trough_above = f0.min(f2) >= f1 && f1 >= 0.0;
         if peak_below || trough_above {
-            let sign = if peak_below { 1.0 } else { -1.0 };
-            let (at, value) = peak(t0, t2, |t| Ok(sign * margin(t)?))?;
-            let value = sign * value;
-            if (value >= 0.0) == peak_below {
-                extra.push((at, value));
-            }
+            brackets.push((t0, t2, peak_below));
+        }
+    }
+    // At the ends of the span a slope can hide an extremum that has one
+    // neighbour only.
+    for pair in [samples.first_chunk::<2>(), samples.last_chunk::<2>()]
+        .into_iter()
+        .flatten()
+    {
+        let [(t0, f0), (t1, f1)] = *pair;
+        if (f0 >= 0.0) == (f1 >= 0.0) {
+            brackets.push((t0, t1, f0 < 0.0));
+        }
+    }
+    for (low_s, high_s, below) in brackets {
+        let sign = if below { 1.0 } else { -1.0 };
+        let (at, value) = peak(low_s, high_s, |t| Ok(sign * margin(t)?))?;
+        let value = sign * value;
+        if (value >= 0.0) == below {
+            extra.push((at, value));
         }
     }
     samples.extend(extra);

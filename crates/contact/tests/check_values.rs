@@ -139,6 +139,22 @@ fn relay_passes() {
     assert!((gap_h - 3.0).abs() < 0.05, "{gap_h}");
 }
 
+/// The same elements in the Earth-orbit-plane frame, by CSPICE: 73.02 %, 67.
+#[test]
+fn relay_in_the_orbit_plane_frame() {
+    let Asset::Orbiter(elements) = relay(0.0, 0.0) else {
+        unreachable!()
+    };
+    let relay = Asset::Orbiter(Orbiter {
+        frame: OrbitFrame::EarthOrbitPlane,
+        ..elements
+    });
+    let site = Asset::Site(base(5.0));
+    let windows = link_windows(Ephemeris::de440_excerpt(), &site, &relay, november()).unwrap();
+    assert_eq!(windows.len(), 67);
+    assert!((share_and_gap_h(&windows).0 - 73.02).abs() < 0.02);
+}
+
 #[test]
 fn mars_light_time_and_conjunction() {
     let ephemeris = Ephemeris::de440_excerpt();

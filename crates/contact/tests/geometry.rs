@@ -180,6 +180,31 @@ fn windows_agree_with_a_scan() {
     }
 }
 
+/// A search that starts or ends inside a window, a gap, or between two close
+/// changes agrees with the search over the whole.
+#[test]
+fn parts_of_a_span_agree_with_the_whole() {
+    let ephemeris = Ephemeris::de440_excerpt();
+    let base = Asset::Site(site(Body::Mars, 18.44, 77.45, -2.5, 10.0));
+    let orbiter = Asset::Orbiter(mars_orbiter());
+    let whole = link_windows(ephemeris, &base, &orbiter, span("2026-11-01", "2026-11-04")).unwrap();
+    let (first, last) = (whole[1], whole[3]);
+    for cut_s in [-400, -100, -30, -3, 3, 30, 100] {
+        for end_s in [-20, 20, 5] {
+            let part = Span::new(first.start_s + cut_s, last.start_s + end_s).unwrap();
+            let found = link_windows(ephemeris, &base, &orbiter, part).unwrap();
+            assert_eq!(
+                found,
+                intersect(&whole, &[part.window()]),
+                "{cut_s} {end_s}"
+            );
+            let short = Span::new(first.start_s + cut_s, first.end_s + 100).unwrap();
+            let found = link_windows(ephemeris, &base, &orbiter, short).unwrap();
+            assert_eq!(found, intersect(&whole, &[short.window()]), "{cut_s}");
+        }
+    }
+}
+
 #[test]
 fn the_body_hides_its_orbiter() {
     let ephemeris = Ephemeris::de440_excerpt();
