@@ -167,45 +167,56 @@ impl OpenProblem {
     /// little-endian, texts are length and UTF-8, numbers are the 64 bits of
     /// their IEEE 754 form (so that `0` and `−0` differ).
     pub fn canonical_bytes(&self) -> Vec<u8> {
+        if is_sorted(self.parts(), self.variables(), self.rows()) {
+            return bytes(self.parts(), self.variables(), self.rows());
+        }
         let draft = Draft::of(self).sorted();
-        let mut out = Bytes(b"cosmosmesh/open-problem/1\n".to_vec());
-        let p = &draft.parts;
-        out.text(&p.id);
-        out.count(p.q.len());
-        for (origin, &q) in draft.variables.iter().zip(&p.q) {
-            out.origin(origin);
-            out.number(q);
-        }
-        out.matrix(&p.p);
-        out.count(p.l.len());
-        for (k, origin) in draft.rows.iter().enumerate() {
-            out.origin(origin);
-            out.number(p.l[k]);
-            out.number(p.u[k]);
-        }
-        out.matrix(&p.a);
-        out.count(p.ports.len());
-        for port in &p.ports {
-            out.text(&port.name);
-            out.text(&port.unit);
-            out.0.extend(port.grid.start_s.to_le_bytes());
-            out.count(port.grid.len());
-            for s in &port.grid.step_s {
-                out.0.extend(s.to_le_bytes());
-            }
-            out.0.push(match port.sign {
-                Sign::Draw => 0,
-                Sign::Supply => 1,
-                Sign::Level => 2,
-            });
-            out.matrix(&port.map);
-        }
-        out.count(p.integer.len());
-        for &k in &p.integer {
-            out.count(k);
-        }
-        out.0
+        bytes(&draft.parts, &draft.variables, &draft.rows)
     }
+}
+
+/// Whether variables and rows are sorted by origin and ports by name.
+fn is_sorted(parts: &Parts, variables: &[Origin], rows: &[Origin]) -> bool {
+    variables.is_sorted() && rows.is_sorted() && parts.ports.is_sorted_by_key(|p| &p.name)
+}
+
+fn bytes(p: &Parts, variables: &[Origin], rows: &[Origin]) -> Vec<u8> {
+    let mut out = Bytes(b"cosmosmesh/open-problem/1\n".to_vec());
+    out.text(&p.id);
+    out.count(p.q.len());
+    for (origin, &q) in variables.iter().zip(&p.q) {
+        out.origin(origin);
+        out.number(q);
+    }
+    out.matrix(&p.p);
+    out.count(p.l.len());
+    for (k, origin) in rows.iter().enumerate() {
+        out.origin(origin);
+        out.number(p.l[k]);
+        out.number(p.u[k]);
+    }
+    out.matrix(&p.a);
+    out.count(p.ports.len());
+    for port in &p.ports {
+        out.text(&port.name);
+        out.text(&port.unit);
+        out.0.extend(port.grid.start_s.to_le_bytes());
+        out.count(port.grid.len());
+        for s in &port.grid.step_s {
+            out.0.extend(s.to_le_bytes());
+        }
+        out.0.push(match port.sign {
+            Sign::Draw => 0,
+            Sign::Supply => 1,
+            Sign::Level => 2,
+        });
+        out.matrix(&port.map);
+    }
+    out.count(p.integer.len());
+    for &k in &p.integer {
+        out.count(k);
+    }
+    out.0
 }
 
 fn port_type(p: &Port) -> PortType {
@@ -522,6 +533,9 @@ impl Draft {
 
     /// Sorted by origin, ports by name.
     fn sorted(self) -> Self {
+        if is_sorted(&self.parts, &self.variables, &self.rows) {
+            return self;
+        }
         let order = |origins: &[Origin]| {
             let mut order: Vec<usize> = (0..origins.len()).collect();
             order.sort_by(|&a, &b| origins[a].cmp(&origins[b]));

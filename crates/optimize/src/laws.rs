@@ -492,8 +492,9 @@ impl<'s> Case<'s> {
     fn merged(&self, name: &Name, inner: &Wiring) -> Result<BTreeMap<Name, OpenProblem>, String> {
         let within = restrict(&self.one.problems, inner);
         let part = compose(inner, &within).map_err(text)?;
-        let mut problems = self.one.problems.clone();
-        problems.retain(|n, _| !within.contains_key(n));
+        let rest = self.one.problems.iter();
+        let rest = rest.filter(|(n, _)| !within.contains_key(*n));
+        let mut problems: BTreeMap<_, _> = rest.map(|(n, p)| (n.clone(), p.clone())).collect();
         problems.insert(name.clone(), part);
         Ok(problems)
     }
@@ -691,9 +692,10 @@ fn with_leaf(wiring: &Wiring, name: &Name, inner: &Wiring) -> Result<Wiring, Str
 /// The problems of a diagram's leaves.
 fn restrict(problems: &BTreeMap<Name, OpenProblem>, to: &Wiring) -> BTreeMap<Name, OpenProblem> {
     let flat = to.flatten();
-    let mut within = problems.clone();
-    within.retain(|name, _| flat.find_box(name).is_some());
-    within
+    let within = problems
+        .iter()
+        .filter(|(name, _)| flat.find_box(name).is_some());
+    within.map(|(name, p)| (name.clone(), p.clone())).collect()
 }
 
 fn shuffled(wiring: &Wiring, rng: &mut Seeded) -> Result<Wiring, String> {

@@ -1,5 +1,7 @@
 //! One member's problem with named ports: the box of a wiring diagram.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::sparse::Sparse;
@@ -13,7 +15,7 @@ pub const MAX_DIMENSION: usize = 200_000;
 /// `a–z A–Z 0–9 _ - . / :`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Name(String);
+pub struct Name(Arc<str>);
 
 impl Name {
     /// Takes a name, or says what is wrong with it.
@@ -30,7 +32,7 @@ impl Name {
                 .chars()
                 .all(|c| c.is_ascii_alphanumeric() || "_-./:".contains(c));
         if ok {
-            Ok(Self(name))
+            Ok(Self(name.into()))
         } else {
             Err(ProblemError::Name(name))
         }
@@ -51,7 +53,7 @@ impl TryFrom<String> for Name {
 
 impl From<Name> for String {
     fn from(name: Name) -> Self {
-        name.0
+        name.0.as_ref().to_owned()
     }
 }
 

@@ -54,6 +54,8 @@
 //! checked here: whether the composite has a feasible point.
 
 mod document;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
