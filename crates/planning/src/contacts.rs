@@ -35,7 +35,9 @@ pub(crate) fn link_index(file: &File, a: &Id, b: &Id) -> Option<usize> {
     let placed = |x: &Id, y: &Id| {
         let at = |id: &Id| {
             let asset = file.asset.iter().find(|asset| *asset.id == *id);
-            asset.and_then(|asset| asset.place.as_ref()).map(|p| (**p).clone())
+            asset
+                .and_then(|asset| asset.place.as_ref())
+                .map(|p| (**p).clone())
         };
         *x == *y || at(x).is_some_and(|p| p == *y) || at(y).is_some_and(|p| p == *x)
     };
@@ -65,7 +67,11 @@ pub(crate) fn contacts(
         let rate_bit_per_s = link.rate_bit_per_s.get();
         let (spans, delay_s) = if link.computed {
             let found = geometry::link_plan(file, link, horizon_s).map_err(|e| {
-                source.error(link.from.span(), e.to_string(), "correct the places of its ends")
+                source.error(
+                    link.from.span(),
+                    e.to_string(),
+                    "correct the places of its ends",
+                )
             })?;
             let mut delay_s: f64 = 0.0;
             for contact in &found.contacts {

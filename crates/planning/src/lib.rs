@@ -9,13 +9,17 @@
 mod device;
 mod geometry;
 
+pub mod alone;
 pub mod contacts;
 pub mod error;
 pub mod light;
+pub mod local_problem;
 pub mod mission;
 pub mod model;
 pub mod number;
+pub mod physics;
 pub mod scenario;
+pub mod schedule;
 pub mod shipped;
 pub mod time;
 pub mod validate;

@@ -102,6 +102,9 @@ pub struct Contract {
     /// Who takes what rounding leaves over: it has room both ways in every
     /// step in which anything can move.
     pub slack: Name,
+    /// Who holds a capacity at first; `None` for a balance, or where it comes
+    /// from outside.
+    pub holder: Option<Name>,
     /// Who closes rounds.
     pub closers: Vec<Name>,
     /// What is shared out in each step, in the ports' unit; 0 for a balance.
@@ -132,7 +135,9 @@ impl Mission {
         let mut assets = Vec::new();
         for asset in &file.asset {
             let light = light(source, file, &steps, asset)?;
-            assets.push(model(scenario, &steps, &contacts, &contracts, asset, light)?);
+            assets.push(model(
+                scenario, &steps, &contacts, &contracts, asset, light,
+            )?);
         }
         assets.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(Self {
@@ -179,7 +184,9 @@ fn contract(
         } else if let Some(series) = &given.series {
             capacity = series.iter().map(|v| v.get()).collect();
         } else if let Some(share) = given.share_of_step {
-            capacity = (0..steps.len()).map(|t| steps.minutes(t) * share.get()).collect();
+            capacity = (0..steps.len())
+                .map(|t| steps.minutes(t) * share.get())
+                .collect();
         } else if let Some([from, to]) = &given.contact
             && let Some(k) = link_index(&scenario.file, from, to)
         {
@@ -205,6 +212,7 @@ fn contract(
         quantum: c.quantum.get(),
         members,
         slack: c.slack.to_name(),
+        holder: c.holder.as_ref().map(|h| h.to_name()),
         closers,
         capacity,
     }
@@ -234,7 +242,9 @@ fn open_share(steps: &Steps, task: &Task, light: &Light) -> Vec<f64> {
 /// The share of each step that the spans leave free.
 fn uncovered(steps: &Steps, closed: &[Span]) -> Vec<f64> {
     let covered = steps.covered_s(closed);
-    (0..steps.len()).map(|t| 1.0 - covered[t] / steps.seconds(t)).collect()
+    (0..steps.len())
+        .map(|t| 1.0 - covered[t] / steps.seconds(t))
+        .collect()
 }
 
 fn model(
@@ -281,10 +291,9 @@ fn model(
         })
         .collect();
     let facts = Facts {
-        available_kw: asset
-            .solar
-            .as_ref()
-            .map_or_else(Vec::new, |s| device::solar::available_kw(steps, &light.share, s)),
+        available_kw: asset.solar.as_ref().map_or_else(Vec::new, |s| {
+            device::solar::available_kw(steps, &light.share, s)
+        }),
         demand_kw: asset
             .load
             .iter()
@@ -381,13 +390,29 @@ fn assemble(
     if let Some(recorder) = &asset.recorder {
         device::recorder::add(&mut model, &mut flows, steps, recorder);
     }
-    device::bus::add(&mut model, &mut flows, steps, asset.bus.as_deref(), &facts.connected);
+    device::bus::add(
+        &mut model,
+        &mut flows,
+        steps,
+        asset.bus.as_deref(),
+        &facts.connected,
+    );
     let uses = |m| asset.downlink.iter().any(|d| d.minutes == m);
     if asset.relay.is_some() || uses(MinutesOf::Relay) {
-        model.port("relay", "min", cosmosmesh_optimize::problem::Sign::Draw, flows.relay);
+        model.port(
+            "relay",
+            "min",
+            cosmosmesh_optimize::problem::Sign::Draw,
+            flows.relay,
+        );
     }
     if uses(MinutesOf::Antenna) {
-        model.port("antenna", "min", cosmosmesh_optimize::problem::Sign::Draw, flows.antenna);
+        model.port(
+            "antenna",
+            "min",
+            cosmosmesh_optimize::problem::Sign::Draw,
+            flows.antenna,
+        );
     }
     let constant = model.constant;
     let grid = steps.grid(scenario.file.mission.start_utc.unix_s());

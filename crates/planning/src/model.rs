@@ -199,7 +199,9 @@ impl Model {
             .into_iter()
             .map(|s| s.into_iter().map(|(v, c)| (v.0, c)).collect())
             .collect();
-        self.ports.push((name, unit, sign, steps));
+        // By name, as records keep them.
+        let place = self.ports.partition_point(|p| p.0 < name);
+        self.ports.insert(place, (name, unit, sign, steps));
     }
 
     /// The finished problem and what its variables stand for.

@@ -165,7 +165,14 @@ fn parse_utc(text: &str) -> Option<i64> {
     if b.len() != 20 || !text.is_ascii() {
         return None;
     }
-    for (k, c) in [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':'), (19, b'Z')] {
+    for (k, c) in [
+        (4, b'-'),
+        (7, b'-'),
+        (10, b'T'),
+        (13, b':'),
+        (16, b':'),
+        (19, b'Z'),
+    ] {
         if b[k] != c {
             return None;
         }
@@ -211,7 +218,12 @@ mod tests {
         assert_eq!(parse_utc("1970-01-01T00:00:00Z"), Some(0));
         assert_eq!(parse_utc("2000-02-29T12:00:00Z"), Some(951_825_600));
         assert_eq!(parse_utc("2026-11-01T00:00:00Z"), Some(1_793_491_200));
-        for bad in ["2026-02-29T00:00:00Z", "2026-11-01 00:00:00Z", "2026-11-01T24:00:00Z", "now"] {
+        for bad in [
+            "2026-02-29T00:00:00Z",
+            "2026-11-01 00:00:00Z",
+            "2026-11-01T24:00:00Z",
+            "now",
+        ] {
             assert_eq!(parse_utc(bad), None, "{bad}");
         }
     }

@@ -17,7 +17,7 @@ pub const MAX_TEXT_BYTES: usize = 1 << 20;
 /// The name of an asset, a place, a coupling or a device.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
-#[schemars(extend("pattern" = "^[A-Za-z0-9_-]{1,60}$"))]
+#[schemars(extend("pattern" = "^[a-z0-9]([a-z0-9_-]{0,58}[a-z0-9])?$"))]
 pub struct Id(String);
 
 impl Id {
@@ -35,15 +35,16 @@ impl Id {
 impl TryFrom<String> for Id {
     type Error = String;
     fn try_from(text: String) -> Result<Self, String> {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
         let ok = (1..=60).contains(&text.len())
-            && text
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+            && text.chars().all(|c| plain(c) || c == '_' || c == '-')
+            && text.starts_with(plain)
+            && text.ends_with(plain);
         if ok {
             Ok(Self(text))
         } else {
             Err(format!(
-                "`{text}` is no name{REMEDY}use 1 to 60 letters, digits, _ or -"
+                "`{text}` is no name{REMEDY}use 1 to 60 of a-z, 0-9, _ and -, with a letter or digit at both ends"
             ))
         }
     }
@@ -701,6 +702,9 @@ pub struct Coupling {
     pub members: At<Vec<At<Id>>>,
     /// Who takes what rounding leaves over.
     pub slack: At<Id>,
+    /// Who holds a capacity at first and is paid for what others use of it;
+    /// without one, somebody outside the scenario.
+    pub holder: Option<At<Id>>,
     /// Who closes rounds; without any, all members.
     #[serde(default)]
     pub closers: Vec<At<Id>>,

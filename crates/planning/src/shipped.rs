@@ -14,5 +14,8 @@ pub const SHIPPED: &[(&str, &str)] = &[
 
 /// The text of the shipped scenario of that name.
 pub fn shipped(name: &str) -> Option<&'static str> {
-    SHIPPED.iter().find(|(n, _)| *n == name).map(|(_, text)| *text)
+    SHIPPED
+        .iter()
+        .find(|(n, _)| *n == name)
+        .map(|(_, text)| *text)
 }

@@ -98,7 +98,11 @@ impl Steps {
 
 /// The union of spans: in order, without overlaps.
 pub fn join(spans: &[Span]) -> Vec<Span> {
-    let mut sorted: Vec<Span> = spans.iter().copied().filter(|s| s.to_s > s.from_s).collect();
+    let mut sorted: Vec<Span> = spans
+        .iter()
+        .copied()
+        .filter(|s| s.to_s > s.from_s)
+        .collect();
     sorted.sort_unstable();
     let mut out: Vec<Span> = Vec::new();
     for s in sorted {

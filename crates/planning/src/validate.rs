@@ -29,9 +29,17 @@ pub(crate) fn check(source: &Source, file: &File) -> Check {
     let steps = grid(source, file)?;
     let nodes = nodes(source, file)?;
     for orbiter in &file.orbiter {
-        require(source, orbiter.eccentricity.span(), orbiter.eccentricity.get() < 1.0, || {
-            ("this orbit is not closed".to_owned(), "give an eccentricity below 1".to_owned())
-        })?;
+        require(
+            source,
+            orbiter.eccentricity.span(),
+            orbiter.eccentricity.get() < 1.0,
+            || {
+                (
+                    "this orbit is not closed".to_owned(),
+                    "give an eccentricity below 1".to_owned(),
+                )
+            },
+        )?;
     }
     for site in &file.site {
         for (value, limit) in [
@@ -40,7 +48,10 @@ pub(crate) fn check(source: &Source, file: &File) -> Check {
             (&site.mask_deg, 89.0),
         ] {
             require(source, value.span(), value.get().abs() <= limit, || {
-                ("this angle is out of range".to_owned(), format!("give degrees from -{limit} to {limit}"))
+                (
+                    "this angle is out of range".to_owned(),
+                    format!("give degrees from -{limit} to {limit}"),
+                )
             })?;
         }
     }
@@ -48,16 +59,20 @@ pub(crate) fn check(source: &Source, file: &File) -> Check {
     let masks = masks.chain(file.link.iter().filter_map(|l| l.mask_deg.as_ref()));
     for mask in masks {
         require(source, mask.span(), mask.get().abs() <= 89.0, || {
-            ("this angle is out of range".to_owned(), "give degrees from -89 to 89".to_owned())
+            (
+                "this angle is out of range".to_owned(),
+                "give degrees from -89 to 89".to_owned(),
+            )
         })?;
     }
     for each in &file.link {
         link(source, file, &nodes, each)?;
     }
+    couplings(source, file, steps)?;
     for each in &file.asset {
         asset(source, file, &nodes, steps, each)?;
     }
-    couplings(source, file, steps)
+    Ok(())
 }
 
 fn require(
@@ -96,23 +111,33 @@ fn grid(source: &Source, file: &File) -> Result<usize, ScenarioError> {
         );
     }
     let horizon_h = mission.horizon_h.get();
-    require(source, mission.horizon_h.span(), horizon_h <= MAX_HORIZON_H, || {
-        ("the horizon is too long".to_owned(), format!("plan at most {MAX_HORIZON_H} h at once"))
-    })?;
+    require(
+        source,
+        mission.horizon_h.span(),
+        horizon_h <= MAX_HORIZON_H,
+        || {
+            (
+                "the horizon is too long".to_owned(),
+                format!("plan at most {MAX_HORIZON_H} h at once"),
+            )
+        },
+    )?;
     let sum_h = seconds as f64 / 3600.0;
-    require(source, mission.horizon_h.span(), (sum_h - horizon_h).abs() < 1e-9, || {
-        (
-            format!("the steps of the grid add up to {sum_h} h, not to {horizon_h} h"),
-            format!("change the grid, or the horizon to {sum_h}"),
-        )
-    })?;
+    require(
+        source,
+        mission.horizon_h.span(),
+        (sum_h - horizon_h).abs() < 1e-9,
+        || {
+            (
+                format!("the steps of the grid add up to {sum_h} h, not to {horizon_h} h"),
+                format!("change the grid, or the horizon to {sum_h}"),
+            )
+        },
+    )?;
     Ok(steps as usize)
 }
 
-fn nodes<'a>(
-    source: &Source,
-    file: &'a File,
-) -> Result<BTreeMap<&'a Id, Node>, ScenarioError> {
+fn nodes<'a>(source: &Source, file: &'a File) -> Result<BTreeMap<&'a Id, Node>, ScenarioError> {
     let places = file.site.iter().map(|s| &s.id);
     let places = places.chain(file.orbiter.iter().map(|o| &o.id));
     let places = places.chain(file.network.iter().map(|n| &n.id));
@@ -160,7 +185,10 @@ fn link(source: &Source, file: &File, nodes: &BTreeMap<&Id, Node>, link: &Link) 
         known(source, nodes, end, &[Node::Place, Node::Asset])?;
     }
     require(source, link.to.span(), *link.from != *link.to, || {
-        ("this link leads nowhere".to_owned(), "name two different ends".to_owned())
+        (
+            "this link leads nowhere".to_owned(),
+            "name two different ends".to_owned(),
+        )
     })?;
     let modes = usize::from(link.computed)
         + usize::from(link.window.is_some())
@@ -175,7 +203,10 @@ fn link(source: &Source, file: &File, nodes: &BTreeMap<&Id, Node>, link: &Link) 
     if link.computed {
         for end in [&link.from, &link.to] {
             let placed = nodes.get(&**end) == Some(&Node::Place)
-                || file.asset.iter().any(|a| *a.id == **end && a.place.is_some());
+                || file
+                    .asset
+                    .iter()
+                    .any(|a| *a.id == **end && a.place.is_some());
             require(source, end.span(), placed, || {
                 (
                     format!("`{}` has no place to compute windows from", &**end),
@@ -188,19 +219,28 @@ fn link(source: &Source, file: &File, nodes: &BTreeMap<&Id, Node>, link: &Link) 
         return Ok(());
     };
     require(source, link.from.span(), link.delay_s.is_some(), || {
-        ("listed windows need a delay".to_owned(), "add `delay_s`".to_owned())
+        (
+            "listed windows need a delay".to_owned(),
+            "add `delay_s`".to_owned(),
+        )
     })?;
     let mut last = i64::MIN;
     for w in windows {
         require(source, w.span(), w.to_s > w.from_s, || {
             (
-                format!("this window runs backwards, from {} s to {} s", w.from_s, w.to_s),
+                format!(
+                    "this window runs backwards, from {} s to {} s",
+                    w.from_s, w.to_s
+                ),
                 "let it end after it begins".to_owned(),
             )
         })?;
         require(source, w.span(), w.from_s >= last, || {
             (
-                format!("this window begins at {} s, before the one above ends at {last} s", w.from_s),
+                format!(
+                    "this window begins at {} s, before the one above ends at {last} s",
+                    w.from_s
+                ),
                 "list the windows in order and without overlaps; join those that overlap"
                     .to_owned(),
             )
@@ -253,7 +293,10 @@ fn asset(
     if let Some(place) = &asset.place {
         let ground = file.network.iter().any(|n| *n.id == **place);
         require(source, place.span(), !ground, || {
-            ("a network is no place for an asset".to_owned(), "name a site or an orbiter".to_owned())
+            (
+                "a network is no place for an asset".to_owned(),
+                "name a site or an orbiter".to_owned(),
+            )
         })?;
     }
     if let Some(light) = &asset.light {
@@ -275,20 +318,30 @@ fn asset(
     }
     if let Some(b) = &asset.battery {
         let full = b.capacity_wh.get();
-        require(source, b.reserve_wh.span(), b.reserve_wh.get() < full, || {
-            (
-                "the reserve leaves nothing of the battery".to_owned(),
-                format!("keep it below the capacity of {full}"),
-            )
-        })?;
+        require(
+            source,
+            b.reserve_wh.span(),
+            b.reserve_wh.get() < full,
+            || {
+                (
+                    "the reserve leaves nothing of the battery".to_owned(),
+                    format!("keep it below the capacity of {full}"),
+                )
+            },
+        )?;
         for value in [&b.initial_wh, &b.final_wh] {
             at_most(source, value, full, "the capacity")?;
-            require(source, value.span(), value.get() >= b.reserve_wh.get(), || {
-                (
-                    format!("{} is below the reserve", value.get()),
-                    format!("give at least {}", b.reserve_wh.get()),
-                )
-            })?;
+            require(
+                source,
+                value.span(),
+                value.get() >= b.reserve_wh.get(),
+                || {
+                    (
+                        format!("{} is below the reserve", value.get()),
+                        format!("give at least {}", b.reserve_wh.get()),
+                    )
+                },
+            )?;
         }
         require(source, b.final_wh.span(), b.final_wh.get() < full, || {
             (
@@ -302,26 +355,50 @@ fn asset(
         let tank = o.tank_kg.get();
         at_most(source, &o.initial_kg, tank, "the tank holds")?;
         require(source, o.final_kg.span(), o.final_kg.get() < tank, || {
-            ("the tank must be full at the end".to_owned(), format!("ask for less than {tank}"))
+            (
+                "the tank must be full at the end".to_owned(),
+                format!("ask for less than {tank}"),
+            )
         })?;
-        at_most(source, &o.value_per_kg_at_limit, o.value_per_kg.get(), "the value of the first")?;
+        at_most(
+            source,
+            &o.value_per_kg_at_limit,
+            o.value_per_kg.get(),
+            "the value of the first",
+        )?;
     }
     if let Some(r) = &asset.recorder {
         let all = r.capacity_bit.get();
         at_most(source, &r.initial_bit, all, "the capacity")?;
         at_most(source, &r.final_bit, all, "the capacity")?;
-        at_most(source, &r.value_per_gbit_at_all, r.value_per_gbit.get(), "the value of the first")?;
+        at_most(
+            source,
+            &r.value_per_gbit_at_all,
+            r.value_per_gbit.get(),
+            "the value of the first",
+        )?;
     }
     if let Some(r) = &asset.relay {
-        at_most(source, &r.keep_value_per_min_at_all, r.keep_value_per_min.get(), "the value of the first")?;
+        at_most(
+            source,
+            &r.keep_value_per_min_at_all,
+            r.keep_value_per_min.get(),
+            "the value of the first",
+        )?;
         require(source, r.span(), asset.recorder.is_some(), || {
-            ("a relay needs a recorder".to_owned(), "add an `asset.recorder`".to_owned())
+            (
+                "a relay needs a recorder".to_owned(),
+                "add an `asset.recorder`".to_owned(),
+            )
         })?;
     }
     for d in &asset.downlink {
         known(source, nodes, &d.to, &[Node::Place, Node::Asset])?;
         require(source, d.name.span(), asset.recorder.is_some(), || {
-            ("a downlink needs a recorder".to_owned(), "add an `asset.recorder`".to_owned())
+            (
+                "a downlink needs a recorder".to_owned(),
+                "add an `asset.recorder`".to_owned(),
+            )
         })?;
         let linked = crate::contacts::link_between(file, &asset.id, &d.to).is_some();
         require(source, d.to.span(), linked, || {
@@ -343,7 +420,12 @@ fn asset(
             source,
             bus.span(),
             bus.import_limit_w.get() + bus.export_limit_w.get() > 0.0,
-            || ("this connection carries nothing".to_owned(), "give it a limit above 0".to_owned()),
+            || {
+                (
+                    "this connection carries nothing".to_owned(),
+                    "give it a limit above 0".to_owned(),
+                )
+            },
         )?;
     }
     if let Some(relay) = &asset.relay {
@@ -355,26 +437,46 @@ fn asset(
 fn tasks(source: &Source, asset: &Asset) -> Check {
     let mut names: Vec<&Id> = Vec::new();
     for task in &asset.task {
-        require(source, task.name.span(), !names.contains(&&*task.name), || {
-            (
-                format!("`{}` has two tasks of this name", &*asset.id),
-                "give every task a name of its own".to_owned(),
-            )
-        })?;
+        require(
+            source,
+            task.name.span(),
+            !names.contains(&&*task.name),
+            || {
+                (
+                    format!("`{}` has two tasks of this name", &*asset.id),
+                    "give every task a name of its own".to_owned(),
+                )
+            },
+        )?;
         names.push(&task.name);
         hours(source, &task.window)?;
-        require(source, task.minimum_wh.span(), task.minimum_wh.get() < task.maximum_wh.get(), || {
-            (
-                "the least energy is not below the most".to_owned(),
-                format!("give less than {}", task.maximum_wh.get()),
-            )
-        })?;
-        at_most(source, &task.value_per_kwh_at_maximum, task.value_per_kwh.get(), "the value of the first")?;
+        require(
+            source,
+            task.minimum_wh.span(),
+            task.minimum_wh.get() < task.maximum_wh.get(),
+            || {
+                (
+                    "the least energy is not below the most".to_owned(),
+                    format!("give less than {}", task.maximum_wh.get()),
+                )
+            },
+        )?;
+        at_most(
+            source,
+            &task.value_per_kwh_at_maximum,
+            task.value_per_kwh.get(),
+            "the value of the first",
+        )?;
         require(
             source,
             task.name.span(),
             task.data_bit_per_wh.get() == 0.0 || asset.recorder.is_some(),
-            || ("a task that makes data needs a recorder".to_owned(), "add an `asset.recorder`".to_owned()),
+            || {
+                (
+                    "a task that makes data needs a recorder".to_owned(),
+                    "add an `asset.recorder`".to_owned(),
+                )
+            },
         )?;
     }
     Ok(())
@@ -419,7 +521,10 @@ fn couplings(source: &Source, file: &File, steps: usize) -> Check {
     let mut ids: Vec<&Id> = Vec::new();
     for c in &file.coupling {
         require(source, c.id.span(), !ids.contains(&&*c.id), || {
-            (format!("`{}` is declared twice", &*c.id), "give every coupling a name of its own".to_owned())
+            (
+                format!("`{}` is declared twice", &*c.id),
+                "give every coupling a name of its own".to_owned(),
+            )
         })?;
         ids.push(&c.id);
         let unit = c.resource.unit();
@@ -451,7 +556,10 @@ fn couplings(source: &Source, file: &File, steps: usize) -> Check {
 
 fn members(source: &Source, file: &File, c: &Coupling) -> Check {
     require(source, c.members.span(), c.members.len() >= 2, || {
-        ("a coupling ties at least two members".to_owned(), "name two or more".to_owned())
+        (
+            "a coupling ties at least two members".to_owned(),
+            "name two or more".to_owned(),
+        )
     })?;
     for (k, m) in c.members.iter().enumerate() {
         let asset = file.asset.iter().find(|a| *a.id == **m);
@@ -462,9 +570,17 @@ fn members(source: &Source, file: &File, c: &Coupling) -> Check {
                 "name an asset of this scenario",
             ));
         };
-        require(source, m.span(), c.members[..k].iter().all(|o| **o != **m), || {
-            (format!("`{}` is a member twice", &**m), "name it once".to_owned())
-        })?;
+        require(
+            source,
+            m.span(),
+            c.members[..k].iter().all(|o| **o != **m),
+            || {
+                (
+                    format!("`{}` is a member twice", &**m),
+                    "name it once".to_owned(),
+                )
+            },
+        )?;
         require(source, m.span(), uses(asset, c.resource), || {
             let remedy = match c.resource {
                 Resource::Power => "give it a `bus`",
@@ -477,26 +593,54 @@ fn members(source: &Source, file: &File, c: &Coupling) -> Check {
             )
         })?;
     }
-    for each in std::iter::once(&c.slack).chain(&c.closers) {
-        require(source, each.span(), c.members.iter().any(|m| **m == **each), || {
-            (
-                format!("`{}` is not a member of `{}`", &**each, &*c.id),
-                "name one of the members".to_owned(),
-            )
-        })?;
+    if let (Some(holder), CouplingKind::Balance) = (&c.holder, *c.kind) {
+        return Err(source.error(
+            holder.span(),
+            "a balance has no holder: nothing is there to hold",
+            "remove `holder`",
+        ));
+    }
+    for each in std::iter::once(&c.slack).chain(&c.holder).chain(&c.closers) {
+        require(
+            source,
+            each.span(),
+            c.members.iter().any(|m| **m == **each),
+            || {
+                (
+                    format!("`{}` is not a member of `{}`", &**each, &*c.id),
+                    "name one of the members".to_owned(),
+                )
+            },
+        )?;
     }
     Ok(())
 }
 
 fn capacity(source: &Source, file: &File, steps: usize, c: &Coupling) -> Check {
     let Some(capacity) = &c.capacity else {
-        return require(source, c.id.span(), *c.kind == CouplingKind::Balance, || {
-            ("this coupling has no capacity".to_owned(), "add `capacity`".to_owned())
-        });
+        return require(
+            source,
+            c.id.span(),
+            *c.kind == CouplingKind::Balance,
+            || {
+                (
+                    "this coupling has no capacity".to_owned(),
+                    "add `capacity`".to_owned(),
+                )
+            },
+        );
     };
-    require(source, capacity.span(), *c.kind == CouplingKind::Capacity, || {
-        ("a balance has no capacity".to_owned(), "remove `capacity`".to_owned())
-    })?;
+    require(
+        source,
+        capacity.span(),
+        *c.kind == CouplingKind::Capacity,
+        || {
+            (
+                "a balance has no capacity".to_owned(),
+                "remove `capacity`".to_owned(),
+            )
+        },
+    )?;
     let given = usize::from(capacity.constant.is_some())
         + usize::from(capacity.series.is_some())
         + usize::from(capacity.share_of_step.is_some())

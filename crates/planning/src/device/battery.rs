@@ -36,8 +36,12 @@ pub(crate) fn add(model: &mut Model, flows: &mut Flows, steps: &Steps, b: &Batte
         let discharge_limit = (b.discharge_limit_w.get() / KILO).min(room * out / h);
         let least = if t + 1 == steps.len() { last } else { reserve };
         let charge = model.variable("battery", Measure::Charge, Some(t), (0.0, charge_limit));
-        let discharge =
-            model.variable("battery", Measure::Discharge, Some(t), (0.0, discharge_limit));
+        let discharge = model.variable(
+            "battery",
+            Measure::Discharge,
+            Some(t),
+            (0.0, discharge_limit),
+        );
         let stored = model.variable("battery", Measure::Stored, Some(t), (least, capacity));
         let (Some(charge), Some(discharge), Some(stored)) = (charge, discharge, stored) else {
             continue;
@@ -52,7 +56,9 @@ pub(crate) fn add(model: &mut Model, flows: &mut Flows, steps: &Steps, b: &Batte
         };
         model.row((side, side), &terms);
         before = Some(stored);
-        flows.power[t].terms.extend([(charge, 1.0), (discharge, -1.0)]);
+        flows.power[t]
+            .terms
+            .extend([(charge, 1.0), (discharge, -1.0)]);
         model.cost(discharge, h * b.wear_value_per_kwh.get());
         let cycling = h * b.cycling_value_per_kw2_h.get();
         model.square(charge, cycling);

@@ -22,9 +22,7 @@ pub(crate) fn add(model: &mut Model, flows: &mut Flows, steps: &Steps, r: &Recor
         flows.data[t].constant += housekeeping * steps.seconds(t);
     }
     let initial = r.initial_bit.get() / GIGA;
-    let all = initial
-        + flows.most_data_gbit
-        + housekeeping * steps.horizon_s() as f64;
+    let all = initial + flows.most_data_gbit + housekeeping * steps.horizon_s() as f64;
     let total = model.variable("recorder", Measure::ReturnedTotal, None, (0.0, all));
     if let Some(total) = total {
         let (first, at_all) = (r.value_per_gbit.get(), r.value_per_gbit_at_all.get());
@@ -37,7 +35,11 @@ pub(crate) fn add(model: &mut Model, flows: &mut Flows, steps: &Steps, r: &Recor
     }
     let mut before = None;
     for t in 0..n {
-        let most = if t + 1 == n { last.min(capacity) } else { capacity };
+        let most = if t + 1 == n {
+            last.min(capacity)
+        } else {
+            capacity
+        };
         let held = model.variable("recorder", Measure::Recorded, Some(t), (0.0, most));
         let mut sum = std::mem::take(&mut flows.data[t]);
         let held_before = if t + 1 == n { capacity - most } else { 0.0 };
@@ -45,7 +47,10 @@ pub(crate) fn add(model: &mut Model, flows: &mut Flows, steps: &Steps, r: &Recor
         let lost = model.variable("recorder", Measure::Lost, Some(t), (0.0, most_lost));
         if let Some(held) = held {
             sum.terms.push((held, -1.0));
-            model.cost(held, r.wait_value_per_gbit_day.get() * steps.hours(t) / 24.0);
+            model.cost(
+                held,
+                r.wait_value_per_gbit_day.get() * steps.hours(t) / 24.0,
+            );
         }
         match before {
             None if t == 0 => sum.constant += initial,

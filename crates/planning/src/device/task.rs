@@ -12,7 +12,9 @@ use crate::time::Steps;
 
 /// Most power in each step, in kW: the limit times the open share.
 pub(crate) fn limit_kw(task: &Task, open: &[f64]) -> Vec<f64> {
-    open.iter().map(|o| o * task.power_limit_w.get() / KILO).collect()
+    open.iter()
+        .map(|o| o * task.power_limit_w.get() / KILO)
+        .collect()
 }
 
 pub(crate) fn add(
