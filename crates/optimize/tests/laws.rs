@@ -1,7 +1,9 @@
 //! The laws of composition on many random diagrams, and that the suite
 //! notices when one is broken.
 
-use cosmosmesh_optimize::laws::{self, Law, LawReport, Plant, Suite};
+use cosmosmesh_optimize::central;
+use cosmosmesh_optimize::coupled::Coupled;
+use cosmosmesh_optimize::laws::{self, Distributed, Law, LawReport, Method, Plant, Suite};
 
 const SUITE: Suite = Suite {
     cases: 5_000,
@@ -86,7 +88,7 @@ fn a_failure_is_repeated_by_its_seed() {
     }
     .run(&mut |_| {});
     let failed = again.of(Law::Associativity).expect("it is run");
-    assert_eq!(failed.failures, [first.clone()]);
+    assert_eq!(failed.failures.as_slice(), std::slice::from_ref(first));
 }
 
 #[test]
@@ -102,4 +104,65 @@ fn a_run_is_its_seed_and_says_how_far_it_is() {
 fn no_case_is_no_law() {
     let report = laws::run(0, 1, &mut |_| {});
     assert!(!report.holds());
+}
+
+/// A stand-in for a distributed method, off by a little.
+fn nearly(problem: &Coupled) -> Result<Distributed, String> {
+    let best = central::solve(problem).map_err(|e| e.to_string())?.value;
+    let slack = 4e-5 * best.abs().max(1.0);
+    Ok(Distributed {
+        lower: best - slack,
+        upper: best + slack,
+        gap: 1e-4,
+    })
+}
+
+/// One whose lower bound is none.
+fn boastful(problem: &Coupled) -> Result<Distributed, String> {
+    let found = nearly(problem)?;
+    Ok(Distributed {
+        lower: found.upper,
+        ..found
+    })
+}
+
+/// One that does not find the optimum.
+fn stalled(problem: &Coupled) -> Result<Distributed, String> {
+    let found = nearly(problem)?;
+    Ok(Distributed {
+        upper: found.upper + 0.1 * found.upper.abs().max(1.0),
+        ..found
+    })
+}
+
+#[test]
+fn a_distributed_method_is_held_against_the_reference() {
+    let with = |method| Suite {
+        cases: 10,
+        numeric_cases: 10,
+        distributed: Some(Method(method)),
+        ..SUITE
+    };
+    let failed = |report: &LawReport, law| report.of(law).map(|l| l.failed);
+    let report = with(nearly).run(&mut |_| {});
+    assert!(report.distributed && report.holds());
+    let report = with(boastful).run(&mut |_| {});
+    assert_eq!(failed(&report, Law::Bounds), Some(10));
+    assert_eq!(failed(&report, Law::SolveCompose), Some(0));
+    let report = with(stalled).run(&mut |_| {});
+    assert_eq!(failed(&report, Law::SolveCompose), Some(10));
+    assert_eq!(failed(&report, Law::Bounds), Some(0));
+}
+
+/// Long: `cargo test -- --ignored`.
+#[test]
+#[ignore = "minutes"]
+fn the_laws_hold_in_many_cases() {
+    let many = Suite {
+        cases: 20_000,
+        numeric_cases: 5_000,
+        seed: 3,
+        ..SUITE
+    };
+    held(&many.run(&mut |_| {}));
 }
