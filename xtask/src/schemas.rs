@@ -18,6 +18,7 @@ pub(crate) fn generate() -> Vec<Generated> {
         schema::<mission::PolicyBlock>("policy_block"),
         schema::<mission::PrivacyBudget>("privacy_budget"),
         schema::<mission::RegistryEntry>("registry_entry"),
+        schema::<cosmosmesh_planning::scenario::File>("scenario"),
         schema::<mission::SharedVariables>("shared_variables"),
     ]
 }

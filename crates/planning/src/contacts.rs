@@ -75,7 +75,7 @@ pub(crate) fn contacts(
             })?;
             let mut delay_s: f64 = 0.0;
             for contact in &found.contacts {
-                delay_s = delay_s.max(contact.owlt.map_or(0.0, |o| o.get()));
+                delay_s = delay_s.max(contact.owlt.map_or(0.0, Seconds::get));
                 let forward = contact.from == NodeIndex(0);
                 let (from, to) = if forward { (0, 1) } else { (1, 0) };
                 plan.contacts.push(Contact {

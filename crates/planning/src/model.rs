@@ -111,7 +111,16 @@ pub(crate) struct Model {
     entries: Vec<(usize, usize, f64)>,
     /// Cost that no decision changes.
     pub(crate) constant: f64,
-    ports: Vec<(&'static str, &'static str, Sign, Vec<Vec<(usize, f64)>>)>,
+    ports: Vec<Open>,
+}
+
+/// A port under construction: its terms, step by step.
+#[derive(Debug)]
+struct Open {
+    name: &'static str,
+    unit: &'static str,
+    sign: Sign,
+    steps: Vec<Vec<(Var, f64)>>,
 }
 
 /// Widths below this are none: they are far under any quantum.
@@ -195,13 +204,15 @@ impl Model {
         sign: Sign,
         steps: Vec<Vec<(Var, f64)>>,
     ) {
-        let steps = steps
-            .into_iter()
-            .map(|s| s.into_iter().map(|(v, c)| (v.0, c)).collect())
-            .collect();
         // By name, as records keep them.
-        let place = self.ports.partition_point(|p| p.0 < name);
-        self.ports.insert(place, (name, unit, sign, steps));
+        let place = self.ports.partition_point(|p| p.name < name);
+        let port = Open {
+            name,
+            unit,
+            sign,
+            steps,
+        };
+        self.ports.insert(place, port);
     }
 
     /// The finished problem and what its variables stand for.
@@ -214,17 +225,16 @@ impl Model {
         let ports = self
             .ports
             .into_iter()
-            .map(|(name, unit, sign, steps)| {
+            .map(|port| {
+                let steps = port.steps.iter().enumerate();
                 let entries: Vec<_> = steps
-                    .into_iter()
-                    .enumerate()
-                    .flat_map(|(t, s)| s.into_iter().map(move |(v, c)| (t, v, c)))
+                    .flat_map(|(t, s)| s.iter().map(move |&(v, c)| (t, v.0, c)))
                     .collect();
                 Ok(Port {
-                    name: Name::new(name)?,
-                    unit: Name::new(unit)?,
+                    name: Name::new(port.name)?,
+                    unit: Name::new(port.unit)?,
                     grid: grid.clone(),
-                    sign,
+                    sign: port.sign,
                     map: Sparse::from_triplets(grid.len(), n, &entries),
                 })
             })
