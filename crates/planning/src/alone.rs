@@ -2,11 +2,12 @@
 //! pays it.
 
 use cosmosmesh_optimize::coupled::Coupled;
-use cosmosmesh_optimize::problem::{Name, OpenProblem, Parts, ProblemError};
+use cosmosmesh_optimize::problem::{Name, OpenProblem, Parts, Port, ProblemError, Sign};
 use cosmosmesh_optimize::sparse::Sparse;
 use serde::Serialize;
 
 use crate::mission::{AssetModel, Mission};
+use crate::time::Steps;
 
 /// What an agreement means to one asset, in the mission's value unit.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -70,7 +71,7 @@ impl Mission {
             settlements.push(Settlement {
                 asset: asset.id.clone(),
                 owner: asset.owner.clone(),
-                cost_value: asset.problem.cost(x) + asset.constant,
+                cost_value: asset.problem.cost(x),
                 payment_value: payment,
             });
         }
@@ -89,12 +90,60 @@ impl AssetModel {
     /// solver that needs none (Clarabel), not to a barrier kernel.
     ///
     /// Its optimum is comparable with cost plus payment of
-    /// [`Mission::settlements`]; add [`AssetModel::constant`].
+    /// [`Mission::settlements`].
     ///
     /// # Errors
     ///
     /// None for a model that was built from a scenario.
     pub fn alone(&self) -> Result<OpenProblem, ProblemError> {
+        let side = |port: &Port, t: usize| {
+            let kept = port.name.as_str() == "relay" && !self.facts.relay_min.is_empty();
+            let side = if kept { self.facts.relay_min[t] } else { 0.0 };
+            (side, side)
+        };
+        let parts = self.problem.parts();
+        self.fixed(parts.p.clone(), parts.q.clone(), &side)
+    }
+
+    /// How much energy the asset would have to be brought to live on its own:
+    /// as [`AssetModel::alone`], but it may draw power, and the cost is what it
+    /// draws, in kWh. `None` without a power port. Infeasible, too, when not
+    /// even its plug saves it.
+    ///
+    /// # Errors
+    ///
+    /// None for a model that was built from a scenario.
+    pub fn shortfall(&self, steps: &Steps) -> Result<Option<OpenProblem>, ProblemError> {
+        let parts = self.problem.parts();
+        let power = parts.ports.iter().find(|p| p.name.as_str() == "power");
+        let Some(power) = power else {
+            return Ok(None);
+        };
+        let sign = power.sign.coefficient();
+        let mut q = vec![0.0; parts.q.len()];
+        for (t, c, v) in power.map.triplets() {
+            q[c] += sign * v * steps.hours(t);
+        }
+        let side = |port: &Port, t: usize| match (port.name.as_str(), port.sign) {
+            ("power", Sign::Supply) => (f64::NEG_INFINITY, 0.0),
+            ("power", _) => (0.0, f64::INFINITY),
+            ("relay", _) if !self.facts.relay_min.is_empty() => {
+                (self.facts.relay_min[t], self.facts.relay_min[t])
+            }
+            _ => (0.0, 0.0),
+        };
+        let n = parts.q.len();
+        self.fixed(Sparse::zeros(n, n), q, &side).map(Some)
+    }
+
+    /// The problem with another cost, no ports, and rows that hold the values
+    /// of its ports within sides.
+    fn fixed(
+        &self,
+        p: Sparse,
+        q: Vec<f64>,
+        side: &dyn Fn(&Port, usize) -> (f64, f64),
+    ) -> Result<OpenProblem, ProblemError> {
         let parts = self.problem.parts();
         let mut entries: Vec<_> = parts.a.triplets().collect();
         let (mut l, mut u) = (parts.l.clone(), parts.u.clone());
@@ -103,18 +152,17 @@ impl AssetModel {
                 if port.map.row(t).next().is_none() {
                     continue;
                 }
-                let kept = port.name.as_str() == "relay" && !self.facts.relay_min.is_empty();
-                let side = if kept { self.facts.relay_min[t] } else { 0.0 };
+                let (least, most) = side(port, t);
                 entries.extend(port.map.row(t).map(|(c, v)| (l.len(), c, v)));
-                l.push(side);
-                u.push(side);
+                l.push(least);
+                u.push(most);
             }
         }
         OpenProblem::new(Parts {
             id: parts.id.clone(),
-            p: parts.p.clone(),
-            q: parts.q.clone(),
-            a: Sparse::from_triplets(l.len(), parts.q.len(), &entries),
+            p,
+            a: Sparse::from_triplets(l.len(), q.len(), &entries),
+            q,
             l,
             u,
             ports: Vec::new(),

@@ -57,8 +57,6 @@ pub struct AssetModel {
     pub problem: OpenProblem,
     /// What each variable stands for.
     pub labels: Vec<Label>,
-    /// Cost that no decision changes, in the mission's value unit.
-    pub constant: f64,
     /// What the devices meet from outside.
     pub facts: Facts,
     /// The asset as the scenario has it.
@@ -317,14 +315,13 @@ fn model(
         light,
     };
     reachable(scenario, steps, asset, &facts)?;
-    let (problem, labels, constant) = assemble(scenario, steps, asset, &facts)?;
+    let (problem, labels) = assemble(scenario, steps, asset, &facts)?;
     Ok(AssetModel {
         id,
         kind: asset.kind,
         owner: asset.owner.to_string(),
         problem,
         labels,
-        constant,
         facts,
         asset: asset.clone(),
     })
@@ -360,7 +357,7 @@ fn assemble(
     steps: &Steps,
     asset: &Asset,
     facts: &Facts,
-) -> Result<(OpenProblem, Vec<Label>, f64), ScenarioError> {
+) -> Result<(OpenProblem, Vec<Label>), ScenarioError> {
     let mut model = Model::default();
     let mut flows = Flows::new(steps);
     if let Some(battery) = &asset.battery {
@@ -414,7 +411,6 @@ fn assemble(
             flows.antenna,
         );
     }
-    let constant = model.constant;
     let grid = steps.grid(scenario.file.mission.start_utc.unix_s());
     let (problem, labels) = model.finish(asset.id.to_name(), &grid).map_err(|e| {
         scenario.source.error(
@@ -423,5 +419,5 @@ fn assemble(
             "check the sizes of its devices against each other",
         )
     })?;
-    Ok((problem, labels, constant))
+    Ok((problem, labels))
 }

@@ -109,8 +109,6 @@ pub(crate) struct Model {
     lower: Vec<f64>,
     upper: Vec<f64>,
     entries: Vec<(usize, usize, f64)>,
-    /// Cost that no decision changes.
-    pub(crate) constant: f64,
     ports: Vec<Open>,
 }
 

@@ -362,7 +362,7 @@ impl Mission {
         let mut kpis = Vec::new();
         for (asset, x) in self.assets.iter().zip(solution) {
             let schedule = asset.schedule(&self.steps, x);
-            let cost = asset.problem.cost(x) + asset.constant;
+            let cost = asset.problem.cost(x);
             let figures = asset.kpis(&self.steps, &schedule, cost);
             total.add(&figures);
             kpis.push((asset.id.clone(), figures));

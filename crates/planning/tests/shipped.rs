@@ -192,18 +192,19 @@ fn agreement_beats_going_alone() {
         let settlements = mission.settlements(&coupled, &best.x, &best.price);
         let mut helpless = 0;
         for (asset, settled) in mission.assets.iter().zip(&settlements) {
-            let alone = Coupled {
-                members: vec![CoupledMember {
-                    problem: asset.alone().unwrap(),
+            let alone = |problem: OpenProblem| {
+                let b = Sparse::zeros(0, problem.n());
+                let rows = Vec::new();
+                let members = vec![CoupledMember { problem, rows, b }];
+                central::solve(&Coupled {
+                    members,
                     rows: Vec::new(),
-                    b: Sparse::zeros(0, asset.problem.n()),
-                }],
-                rows: Vec::new(),
+                })
             };
             let (cost, payment) = (settled.cost_value, settled.payment_value);
-            match central::solve(&alone) {
+            match alone(asset.alone().unwrap()) {
                 Ok(found) => {
-                    let gain = found.value + asset.constant - cost - payment;
+                    let gain = found.value - cost - payment;
                     println!(
                         "{name} {}: cost {cost:.3}, pays {payment:.3}, gains {gain:.3}",
                         asset.id
@@ -215,10 +216,13 @@ fn agreement_beats_going_alone() {
                     );
                 }
                 Err(central::CentralError::Infeasible) => {
+                    let problem = asset.shortfall(&mission.steps).unwrap().unwrap();
+                    let short = alone(problem).unwrap().value;
                     println!(
-                        "{name} {}: cost {cost:.3}, pays {payment:.3}, cannot stand alone",
+                        "{name} {}: cost {cost:.3}, pays {payment:.3}, alone short of {short:.3} kWh",
                         asset.id
                     );
+                    assert!(short > 0.1, "{name} {}: {short}", asset.id);
                     helpless += 1;
                 }
                 Err(e) => panic!("{name} {}: {e}", asset.id),
@@ -226,4 +230,14 @@ fn agreement_beats_going_alone() {
         }
         assert!(helpless < mission.assets.len());
     }
+}
+
+#[test]
+fn what_cannot_be_kept_alive_is_infeasible() {
+    let text = shipped("energy_balance").unwrap();
+    let text = text.replacen("power_w = 2000 ", "power_w = 9000 ", 1);
+    let scenario = Scenario::parse("dark.toml", &text).unwrap();
+    let mission = Mission::build(&scenario).unwrap();
+    let found = central::solve(&mission.normal_form().unwrap());
+    assert_eq!(found.unwrap_err(), central::CentralError::Infeasible);
 }
