@@ -13,6 +13,10 @@ use crate::scenario::{
 pub const MAX_STEPS: usize = 400;
 /// Most assets that a scenario may have.
 pub const MAX_ASSETS: usize = 200;
+/// Most links, sites, orbiters or couplings that a scenario may have.
+pub const MAX_LINKS: usize = 1000;
+/// Most loads, tasks or downlinks that an asset may have.
+pub const MAX_DEVICES: usize = 40;
 /// Longest horizon, in hours: two years.
 pub const MAX_HORIZON_H: f64 = 17_568.0;
 
@@ -27,6 +31,26 @@ enum Node {
 
 pub(crate) fn check(source: &Source, file: &File) -> Check {
     let steps = grid(source, file)?;
+    let start = 0..0;
+    let count = |span: &Range<usize>, what: &str, found: usize, most: usize| {
+        require(source, span, found <= most, || {
+            (
+                format!("{found} {what} are too many"),
+                format!("declare at most {most}"),
+            )
+        })
+    };
+    count(&start, "links", file.link.len(), MAX_LINKS)?;
+    count(&start, "sites", file.site.len(), MAX_LINKS)?;
+    count(&start, "orbiters", file.orbiter.len(), MAX_LINKS)?;
+    count(&start, "networks", file.network.len(), MAX_LINKS)?;
+    count(&start, "couplings", file.coupling.len(), MAX_LINKS)?;
+    for asset in &file.asset {
+        let span = asset.id.span();
+        count(span, "loads", asset.load.len(), MAX_DEVICES)?;
+        count(span, "tasks", asset.task.len(), MAX_DEVICES)?;
+        count(span, "downlinks", asset.downlink.len(), MAX_DEVICES)?;
+    }
     let nodes = nodes(source, file)?;
     for orbiter in &file.orbiter {
         require(
@@ -549,6 +573,9 @@ fn couplings(source: &Source, file: &File, steps: usize) -> Check {
             )
         })?;
         members(source, file, c)?;
+        if c.resource == Resource::Power {
+            two_sided(source, file, c)?;
+        }
         capacity(source, file, steps, c)?;
     }
     Ok(())
@@ -614,6 +641,35 @@ fn members(source: &Source, file: &File, c: &Coupling) -> Check {
         )?;
     }
     Ok(())
+}
+
+/// A power balance needs somebody who gives and somebody who draws.
+fn two_sided(source: &Source, file: &File, c: &Coupling) -> Check {
+    let buses = c.members.iter().filter_map(|m| {
+        let asset = file.asset.iter().find(|a| *a.id == **m);
+        asset.and_then(|a| a.bus.as_ref())
+    });
+    let suppliers = buses
+        .filter(|b| b.export_limit_w > b.import_limit_w)
+        .count();
+    let both = suppliers > 0 && suppliers < c.members.len();
+    require(source, c.members.span(), both, || {
+        let (all, missing) = if suppliers == 0 {
+            (
+                "draw more than they give",
+                "export limit above its import limit",
+            )
+        } else {
+            (
+                "give more than they draw",
+                "import limit of at least its export limit",
+            )
+        };
+        (
+            format!("all members of `{}` can {all}", &*c.id),
+            format!("name a member with an {missing}"),
+        )
+    })
 }
 
 fn capacity(source: &Source, file: &File, steps: usize, c: &Coupling) -> Check {

@@ -29,8 +29,7 @@ impl Mission {
     ///
     /// # Errors
     ///
-    /// What is ill typed; a scenario that was parsed gives none, except a
-    /// power balance whose members all draw or all supply.
+    /// What is ill typed; a scenario that was parsed gives none.
     pub fn wiring(&self) -> Result<Wiring, WiringError> {
         let name = |text: &str| Name::new(text).expect("a port's name is a name");
         let grid = self.steps.grid(self.start_unix_s);

@@ -248,6 +248,20 @@ const CASES: &[Case] = &[
         "exactly one",
     ),
     energy(
+        "import_limit_w = 600 ",
+        "import_limit_w = 0 ",
+        "[asset.bus]",
+        "carries nothing",
+        "above 0",
+    ),
+    energy(
+        "import_limit_w = 0\nexport_limit_w = 10000",
+        "import_limit_w = 20000\nexport_limit_w = 10000",
+        "members = ",
+        "all members of `power_bus` can draw more than they give",
+        "export limit",
+    ),
+    energy(
         "delay_s = 0.05\n",
         "delay_s = 0.05\nwindow = [\n  { from_s = 0, to_s = 900 },\n  { from_s = 600, to_s = 1200 },\n]\n",
         "{ from_s = 600",
@@ -348,6 +362,22 @@ fn every_error_has_its_place() {
 fn a_text_that_is_too_long_is_not_read() {
     let text = "#".repeat(2 << 20);
     assert!(refused(&text).remedy().contains("bytes"));
+}
+
+#[test]
+fn absurd_sizes_are_refused() {
+    let text = shipped("energy_balance").unwrap();
+    let link = "[[link]]\nfrom = \"rover\"\nto = \"habitat\"\nrate_bit_per_s = 1\ndelay_s = 1\n";
+    let error = refused(&format!("{text}\n{}", link.repeat(2000)));
+    assert!(error.message().contains("2003 links"), "{error}");
+    let load = "[[asset.load]]\nname = \"one\"\npower_w = 1\n";
+    let error = refused(&text.replacen(
+        "[[asset.load]]",
+        &format!("{}[[asset.load]]", load.repeat(99)),
+        1,
+    ));
+    assert!(error.message().contains("100 loads"), "{error}");
+    assert_eq!(error.line(), line_of(text, "id = \"rover\""));
 }
 
 #[test]
