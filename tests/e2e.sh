@@ -155,6 +155,43 @@ check "shackleton_relay takes at most 10 rounds" at_most "$tmp/relay.json" round
 check "shackleton_relay writes report, JSON and CSV" results
 check "the report loads nothing from elsewhere" self_contained
 
+# ---------------------------------------------------------------- loss
+
+# With three of ten messages lost, to 1e-3 by true bounds only.
+lossy() {
+    "$cosmosmesh" run "$1" --seed 1 --loss 0.3 --gap 1e-3 --json --quiet >"$tmp/lossy_$1.json"
+}
+for scenario in energy_balance shackleton_relay; do
+    check "$scenario runs with 30 % loss" exits 0 lossy "$scenario"
+    check "$scenario with 30 % loss is certified to 1e-3" \
+        at_most "$tmp/lossy_$scenario.json" certified_relative_gap 1e-3
+    check "$scenario with 30 % loss takes at most 40 rounds" \
+        at_most "$tmp/lossy_$scenario.json" rounds 40
+done
+
+# ---------------------------------------------------------------- no plan
+
+# Life support that no array can feed: every asset could live with what it asks
+# for, but nobody has it to give.
+impossible() {
+    sed 's/^power_w = 2000 /power_w = 6500 /' "$root/scenarios/energy_balance.toml" \
+        >"$tmp/impossible.toml"
+    ! cmp -s "$tmp/impossible.toml" "$root/scenarios/energy_balance.toml" || {
+        echo "the edit changes nothing"
+        return 1
+    }
+    ! "$cosmosmesh" run "$tmp/impossible.toml" --seed 1 --quiet >"$tmp/said" 2>&1 || {
+        echo "it found a plan"
+        return 1
+    }
+    cat "$tmp/said"
+    grep -q 'power_bus' "$tmp/said" || {
+        echo "the contract is not named"
+        return 1
+    }
+}
+check "an impossible plan is an error that names the contract" impossible
+
 # ---------------------------------------------------------------- contacts
 
 cat >"$tmp/plan.ion" <<'PLAN'
@@ -209,7 +246,7 @@ refuses "what is no TOML" '1s/.*/this is no scenario/' 'correct the TOML'
 refuses "an unknown field" 's/^horizon_h = 24/&\ncolour = "red"/' 'colour'
 refuses "a number that is not finite" 's/^horizon_h = 24/horizon_h = inf/' 'finite'
 refuses "a grid that does not add up" 's/^horizon_h = 24/horizon_h = 25/' '25'
-refuses "an absurd size" 's/count = 24, step_s = 3600/count = 86400000, step_s = 1/' 'step'
+refuses "an absurd size" 's/count = 24, step_s = 3600/count = 4000000, step_s = 60/' '4000000 steps'
 refuses "a unit that does not fit" 's/^unit = "kW"/unit = "min"/' 'unit clash'
 refuses "a member that is not there" 's/^members = \["rover"/members = ["rovr"/' 'rovr'
 check "refuses an unknown scenario" \
