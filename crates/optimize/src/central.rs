@@ -54,7 +54,13 @@ pub fn solve(problem: &Coupled) -> Result<Central, CentralError> {
     let mut stack = Stack::default();
     let mut coupling: Vec<Vec<(usize, f64)>> = vec![Vec::new(); problem.rows.len()];
     for (m, &o) in problem.members.iter().zip(&offset) {
-        p.extend(m.problem.parts().p.triplets().map(|(r, c, v)| (o + r, o + c, v)));
+        p.extend(
+            m.problem
+                .parts()
+                .p
+                .triplets()
+                .map(|(r, c, v)| (o + r, o + c, v)),
+        );
         q.extend_from_slice(&m.problem.parts().q);
         for (local, &row) in m.rows.iter().enumerate() {
             coupling[row].extend(m.b.row(local).map(|(c, v)| (o + c, v)));
@@ -62,7 +68,11 @@ pub fn solve(problem: &Coupled) -> Result<Central, CentralError> {
     }
     let mut place = Vec::new();
     for (row, entries) in problem.rows.iter().zip(&coupling) {
-        let l = if row.kind == RowKind::Equal { row.rhs } else { f64::NEG_INFINITY };
+        let l = if row.kind == RowKind::Equal {
+            row.rhs
+        } else {
+            f64::NEG_INFINITY
+        };
         place.push(stack.push(entries, l, row.rhs));
     }
     for (m, &o) in problem.members.iter().zip(&offset) {
@@ -120,7 +130,8 @@ impl Stack {
             return Place::Equal(self.equal.len() - 1);
         }
         if l.is_finite() {
-            self.upper.push((entries.iter().map(|&(c, v)| (c, -v)).collect(), -l));
+            self.upper
+                .push((entries.iter().map(|&(c, v)| (c, -v)).collect(), -l));
         }
         if u.is_finite() {
             self.upper.push((entries.to_vec(), u));
@@ -165,7 +176,11 @@ impl Stack {
         let d = self.widths(n);
         let row_scale: Vec<f64> = rows
             .iter()
-            .map(|row| row.0.iter().fold(0.0_f64, |a, &(c, v)| a.max((v * d[c]).abs())))
+            .map(|row| {
+                row.0
+                    .iter()
+                    .fold(0.0_f64, |a, &(c, v)| a.max((v * d[c]).abs()))
+            })
             .map(|s| if s > 0.0 { s } else { 1.0 })
             .collect();
         let b: Vec<f64> = rows.iter().zip(&row_scale).map(|(r, s)| r.1 / s).collect();

@@ -43,7 +43,12 @@ pub(crate) fn cholesky_solve(l: &[f64], n: usize, b: &mut [f64]) {
 pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut sum = [0.0; 4];
     let (ca, cb) = (a.chunks_exact(4), b.chunks_exact(4));
-    let tail: f64 = ca.remainder().iter().zip(cb.remainder()).map(|(x, y)| x * y).sum();
+    let tail: f64 = ca
+        .remainder()
+        .iter()
+        .zip(cb.remainder())
+        .map(|(x, y)| x * y)
+        .sum();
     for (x, y) in ca.zip(cb) {
         for k in 0..4 {
             sum[k] += x[k] * y[k];
@@ -54,5 +59,7 @@ pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
 
 /// `M x` for a square matrix by rows.
 pub(crate) fn mul(m: &[f64], x: &[f64]) -> Vec<f64> {
-    m.chunks_exact(x.len().max(1)).map(|row| dot(row, x)).collect()
+    m.chunks_exact(x.len().max(1))
+        .map(|row| dot(row, x))
+        .collect()
 }

@@ -85,7 +85,11 @@ pub fn instance(
     let mut made = Vec::new();
     let mut rhs_load = vec![0.0; t];
     let mut rhs_generation = vec![0.0; t];
-    let (load_unit, generation_unit) = if family == Scaled { (1e3, 1e-3) } else { (1.0, 1.0) };
+    let (load_unit, generation_unit) = if family == Scaled {
+        (1e3, 1e-3)
+    } else {
+        (1.0, 1.0)
+    };
     for i in 0..members {
         let mut capacity = r.uniform(0.5, 2.5);
         let mut e0 = capacity * r.uniform(0.3, 0.7);
@@ -104,15 +108,29 @@ pub fn instance(
         };
         let want: Vec<f64> = (0..t).map(|_| r.uniform(0.2, 1.5)).collect();
         let (weight, value) = (r.uniform(0.5, 3.0), r.uniform(0.5, 2.0));
-        let price = if big { r.uniform(0.2, 0.8) } else { r.uniform(0.0, 0.1) };
+        let price = if big {
+            r.uniform(0.2, 0.8)
+        } else {
+            r.uniform(0.0, 0.1)
+        };
         let mut l_max = 2.0;
         let (mut hb, mut hl, mut hy) = (0.0, 0.0, 0.0);
         let (mut ql, mut qy);
         if linear {
             ql = (0..t)
-                .map(|_| if family == Tied { -1.0 } else { -value * r.uniform(0.8, 1.2) })
+                .map(|_| {
+                    if family == Tied {
+                        -1.0
+                    } else {
+                        -value * r.uniform(0.8, 1.2)
+                    }
+                })
                 .collect::<Vec<_>>();
-            qy = if family == Tied { if big { 0.5 } else { 0.0 } } else { price };
+            qy = if family == Tied {
+                if big { 0.5 } else { 0.0 }
+            } else {
+                price
+            };
             if family == OnOff {
                 hb = 1.0;
                 power = 1e-2;
@@ -127,14 +145,27 @@ pub fn instance(
             hb = r.uniform(0.01, 0.1);
             hl = weight;
             ql = want.iter().map(|w| -weight * w).collect();
-            hy = if big { r.uniform(0.05, 0.3) } else { r.uniform(0.01, 0.1) };
+            hy = if big {
+                r.uniform(0.05, 0.3)
+            } else {
+                r.uniform(0.01, 0.1)
+            };
             qy = price;
         }
         if family == Flat && i == 1 {
             (capacity, e0, power, hb) = (1e4, 5e3, 1e3, 0.0);
         }
-        let energy_max = if family == OnOff { r.uniform(0.3, 0.7) } else { 1.5 } * t as f64 * l_max;
-        let size: f64 = if family == Scaled { ten_to(r.uniform(-3.0, 3.0)) } else { 1.0 };
+        let energy_max = if family == OnOff {
+            r.uniform(0.3, 0.7)
+        } else {
+            1.5
+        } * t as f64
+            * l_max;
+        let size: f64 = if family == Scaled {
+            ten_to(r.uniform(-3.0, 3.0))
+        } else {
+            1.0
+        };
         let load_factor = r.uniform(0.5, 1.5);
         for h in [&mut hb, &mut hl, &mut hy] {
             *h /= size;
@@ -145,7 +176,11 @@ pub fn instance(
         y_max.iter_mut().for_each(|v| *v *= size);
         if capacities {
             for k in 0..t {
-                let wanted = if hl > 0.0 { (-ql[k] / hl).clamp(0.0, l_max) } else { 0.0 };
+                let wanted = if hl > 0.0 {
+                    (-ql[k] / hl).clamp(0.0, l_max)
+                } else {
+                    0.0
+                };
                 rhs_load[k] += load_factor * wanted;
                 rhs_generation[k] += y_max[k];
             }
@@ -155,15 +190,35 @@ pub fn instance(
             qy += 0.0;
             ql.iter_mut().for_each(|v| *v += 0.0);
         }
-        let problem = member(i, t, &Shape {
-            capacity, e0, power, l_max, hb, hl, hy, ql, qy, y_max, energy_max: energy_max * size, energy_min: -size,
-        })?;
+        let problem = member(
+            i,
+            t,
+            &Shape {
+                capacity,
+                e0,
+                power,
+                l_max,
+                hb,
+                hl,
+                hy,
+                ql,
+                qy,
+                y_max,
+                energy_max: energy_max * size,
+                energy_min: -size,
+            },
+        )?;
         made.push((problem, load_factor));
     }
     let mut rows: Vec<CouplingRow> = Vec::new();
     let mut push = |name: &str, kind, rhs: Vec<f64>| -> Result<(), ProblemError> {
         for (step, rhs) in rhs.into_iter().enumerate() {
-            rows.push(CouplingRow { coupling: Name::new(name)?, step: step as u32, kind, rhs });
+            rows.push(CouplingRow {
+                coupling: Name::new(name)?,
+                step: step as u32,
+                kind,
+                rhs,
+            });
         }
         Ok(())
     };
@@ -171,7 +226,14 @@ pub fn instance(
     if capacities {
         let mut limit = |v: &[f64], often: f64, tight: f64, loose: f64, unit: f64| {
             v.iter()
-                .map(|v| v * unit * if r.uniform(0.0, 1.0) < often { tight } else { loose })
+                .map(|v| {
+                    v * unit
+                        * if r.uniform(0.0, 1.0) < often {
+                            tight
+                        } else {
+                            loose
+                        }
+                })
                 .collect::<Vec<_>>()
         };
         let load = limit(&rhs_load, 0.3, 0.55, 1.3, load_unit);
@@ -192,7 +254,11 @@ pub fn instance(
                 }
             }
             let m = if capacities { 3 * t } else { t };
-            CoupledMember { problem, rows: (0..m).collect(), b: Sparse::from_triplets(m, n, &b) }
+            CoupledMember {
+                problem,
+                rows: (0..m).collect(),
+                b: Sparse::from_triplets(m, n, &b),
+            }
         })
         .collect();
     Ok(Coupled { members, rows })
@@ -234,7 +300,11 @@ fn member(i: usize, t: usize, s: &Shape) -> Result<OpenProblem, ProblemError> {
         bound(k, -s.power, s.power);
         bound(t + k, 0.0, s.l_max);
         bound(2 * t + k, 0.0, s.y_max[k]);
-        let least = if k + 1 == t { -1e-3 * s.capacity } else { -s.e0 };
+        let least = if k + 1 == t {
+            -1e-3 * s.capacity
+        } else {
+            -s.e0
+        };
         bound(3 * t + k, least, s.capacity - s.e0);
     }
     for k in 0..t {

@@ -165,7 +165,11 @@ impl Kernel {
             let (first, second) = (entries.next(), entries.next());
             let (l, u) = (parts.l[r], parts.u[r]);
             if let (Some((c, v)), None) = (first, second) {
-                let (a, b) = if v > 0.0 { (l / v, u / v) } else { (u / v, l / v) };
+                let (a, b) = if v > 0.0 {
+                    (l / v, u / v)
+                } else {
+                    (u / v, l / v)
+                };
                 lower[c] = lower[c].max(a);
                 upper[c] = upper[c].min(b);
             } else if u - l <= 1e-12 * (1.0 + u.abs()) {
@@ -207,7 +211,10 @@ impl Kernel {
             let entries: Vec<(usize, f64)> = m.row(r).map(|(c, v)| (c, v * d[c])).collect();
             let size = entries.iter().fold(0.0_f64, |a, e| a.max(e.1.abs()));
             let size = if size > 0.0 { size } else { 1.0 };
-            (entries.into_iter().map(|(c, v)| (c, v / size)).collect(), size)
+            (
+                entries.into_iter().map(|(c, v)| (c, v / size)).collect(),
+                size,
+            )
         };
         let gather = |from: &[(&Sparse, usize, f64, f64)]| {
             let (mut triplets, mut scale) = (Vec::new(), Vec::new());
@@ -220,8 +227,11 @@ impl Kernel {
         };
         let (equation_matrix, equation_scale) = gather(&equations);
         let (row_matrix, row_scale) = gather(&rows);
-        let equations_rhs =
-            equations.iter().zip(&equation_scale).map(|(row, s)| row.2 / s).collect();
+        let equations_rhs = equations
+            .iter()
+            .zip(&equation_scale)
+            .map(|(row, s)| row.2 / s)
+            .collect();
         for k in 0..n {
             lower[k] /= d[k];
             upper[k] /= d[k];
@@ -233,7 +243,11 @@ impl Kernel {
         let p = Sparse::from_triplets(
             n,
             n,
-            &parts.p.triplets().map(|(r, c, v)| (r, c, v * d[r] * d[c])).collect::<Vec<_>>(),
+            &parts
+                .p
+                .triplets()
+                .map(|(r, c, v)| (r, c, v * d[r] * d[c]))
+                .collect::<Vec<_>>(),
         );
         let q = parts.q.iter().zip(&d).map(|(q, d)| q * d).collect();
         let mut port_scale = Vec::new();
@@ -278,7 +292,9 @@ impl Kernel {
     pub fn barriers(&self) -> usize {
         (0..self.lower.len())
             .filter(|&k| !self.is_fixed(k))
-            .map(|k| usize::from(self.lower[k].is_finite()) + usize::from(self.upper[k].is_finite()))
+            .map(|k| {
+                usize::from(self.lower[k].is_finite()) + usize::from(self.upper[k].is_finite())
+            })
             .sum()
     }
 
@@ -346,7 +362,11 @@ impl Kernel {
     fn gradient_with(&self, price: &[f64]) -> Vec<f64> {
         let mut q = self.q.clone();
         if !price.is_empty() {
-            let scaled: Vec<f64> = price.iter().zip(&self.port_scale).map(|(l, s)| l * s).collect();
+            let scaled: Vec<f64> = price
+                .iter()
+                .zip(&self.port_scale)
+                .map(|(l, s)| l * s)
+                .collect();
             self.port_map.add_transposed_mul(&scaled, &mut q);
         }
         q
@@ -490,14 +510,18 @@ impl<'k, 'a> Run<'k, 'a> {
                 continue;
             }
             let (l, u) = (run.k.lower[e], run.k.upper[e]);
-            let width = if (u - l).is_finite() { (u - l).max(1e-12) } else { 1.0 };
+            let width = if (u - l).is_finite() {
+                (u - l).max(1e-12)
+            } else {
+                1.0
+            };
             if l.is_finite() {
                 run.sl[e] = (value[e] - l).max(0.3 * width);
-                run.zl[e] = 0.3;
+                run.zl[e] = run.mu.max(0.1) / run.sl[e];
             }
             if u.is_finite() {
                 run.su[e] = (u - value[e]).max(0.3 * width);
-                run.zu[e] = 0.3;
+                run.zu[e] = run.mu.max(0.1) / run.su[e];
             }
         }
         run
@@ -553,7 +577,11 @@ impl<'k, 'a> Run<'k, 'a> {
         for e in 0..count {
             let (has_l, has_u) = self.has(e);
             let width = k.upper[e] - k.lower[e];
-            let width = if width.is_finite() { width.max(1e-9) } else { 1.0 };
+            let width = if width.is_finite() {
+                width.max(1e-9)
+            } else {
+                1.0
+            };
             if has_l {
                 lower[e] = value[e] - k.lower[e] - self.sl[e];
                 primal_size = primal_size.max(lower[e].abs() / width);
@@ -567,13 +595,24 @@ impl<'k, 'a> Run<'k, 'a> {
         if !self.metric.is_empty() {
             let s = k.port_map.mul(&self.x);
             let mn = dense::mul(&self.metric, &self.nu);
-            proximal = (0..s.len()).map(|j| self.centre[j] - s[j] + mn[j]).collect();
+            proximal = (0..s.len())
+                .map(|j| self.centre[j] - s[j] + mn[j])
+                .collect();
             for (r, c) in proximal.iter().zip(&self.centre) {
                 primal_size = primal_size.max(r.abs() / (1.0 + c.abs()));
             }
         }
         let dual_size = dual.iter().fold(0.0_f64, |a, v| a.max(v.abs()));
-        Residuals { dual, equations, lower, upper, proximal, value, primal_size, dual_size }
+        Residuals {
+            dual,
+            equations,
+            lower,
+            upper,
+            proximal,
+            value,
+            primal_size,
+            dual_size,
+        }
     }
 
     fn factor(&mut self, want_schur: bool) {
@@ -592,14 +631,19 @@ impl<'k, 'a> Run<'k, 'a> {
             self.curvature[e] = c.clamp(CURVATURE.0, CURVATURE.1);
         }
         for c in 0..n {
-            let v = if k.fixed[c] { 1.0 } else { self.curvature[c] + DELTA };
+            let v = if k.fixed[c] {
+                1.0
+            } else {
+                self.curvature[c] + DELTA
+            };
             k.ldl.add(k.slots.diagonal[c], v);
         }
         for r in 0..me {
             k.ldl.add(k.slots.diagonal[n + r], -DELTA);
         }
         for r in 0..k.rows.rows() {
-            k.ldl.add(k.slots.diagonal[n + me + r], -1.0 / self.curvature[n + r]);
+            k.ldl
+                .add(k.slots.diagonal[n + me + r], -1.0 / self.curvature[n + r]);
         }
         let slots = std::mem::take(&mut k.slots);
         for (&(r, c, slot), (_, _, v)) in slots.p.iter().zip(k.p.triplets()) {
@@ -705,7 +749,11 @@ impl<'k, 'a> Run<'k, 'a> {
         }
         let mut rhs = Vec::with_capacity(count + me);
         for c in 0..n {
-            rhs.push(if self.k.fixed[c] { 0.0 } else { -r.dual[c] + h[c] });
+            rhs.push(if self.k.fixed[c] {
+                0.0
+            } else {
+                -r.dual[c] + h[c]
+            });
         }
         rhs.extend_from_slice(&r.equations);
         for g in 0..mg {
@@ -718,8 +766,7 @@ impl<'k, 'a> Run<'k, 'a> {
             for _ in 0..2 {
                 let s = self.k.port_map.mul(&sol[..n]);
                 let mn = dense::mul(&self.metric, &nu);
-                let mut b: Vec<f64> =
-                    (0..s.len()).map(|j| s[j] - mn[j] - r.proximal[j]).collect();
+                let mut b: Vec<f64> = (0..s.len()).map(|j| s[j] - mn[j] - r.proximal[j]).collect();
                 dense::cholesky_solve(&self.port_factor, b.len(), &mut b);
                 for (v, d) in nu.iter_mut().zip(&b) {
                     *v += d;
@@ -793,7 +840,7 @@ impl<'k, 'a> Run<'k, 'a> {
         let count = self.sl.len();
         let barriers = self.k.barriers();
         let smooth = self.mu > 0.0;
-        let mut converged = false;
+        let mut converged;
         let mut iterations = 0;
         let mut best_primal = f64::INFINITY;
         let mut stalled = 0;
@@ -803,7 +850,10 @@ impl<'k, 'a> Run<'k, 'a> {
             let mut deviation: f64 = 0.0;
             for e in 0..count {
                 let (has_l, has_u) = self.has(e);
-                for (has, v) in [(has_l, self.sl[e] * self.zl[e]), (has_u, self.su[e] * self.zu[e])] {
+                for (has, v) in [
+                    (has_l, self.sl[e] * self.zl[e]),
+                    (has_u, self.su[e] * self.zu[e]),
+                ] {
                     if has {
                         complementarity += v;
                         deviation = deviation.max((v - self.mu).abs());
@@ -814,7 +864,11 @@ impl<'k, 'a> Run<'k, 'a> {
             let size = 1.0 + self.nu.iter().fold(0.0_f64, |a, v| a.max(v.abs()));
             let feasible = r.primal_size < 1e-9 && r.dual_size < 1e-9 * size;
             converged = feasible
-                && if smooth { deviation < 1e-3 * self.mu } else { mu < 1e-11 };
+                && if smooth {
+                    deviation < 1e-3 * self.mu
+                } else {
+                    mu < 1e-11
+                };
             if converged || iterations >= MAX_ITERATIONS {
                 break;
             }
@@ -826,32 +880,68 @@ impl<'k, 'a> Run<'k, 'a> {
             } else {
                 stalled += 1;
             }
-            if stalled > 14 {
+            if stalled > 30 {
                 break;
             }
             iterations += 1;
             self.factor(false);
-            let zero = vec![0.0; count];
-            let s = self.step(&r, &zero, &zero);
+            // Far from the wanted centre the predictor aims at the boundary
+            // (Mehrotra); near it, at the centre itself: its second-order
+            // correction then vanishes with the step.
+            let centring = smooth && mu < 10.0 * self.mu && (r.primal_size < 1e-3 || mu < self.mu);
+            let aim = vec![if centring { self.mu } else { 0.0 }; count];
+            let s = self.step(&r, &aim, &aim);
             let al = self.longest(&s);
-            let mut after = 0.0;
-            for e in 0..count {
-                let (has_l, has_u) = self.has(e);
-                if has_l {
-                    after += (self.sl[e] + al * s.sl[e]) * (self.zl[e] + al * s.zl[e]);
+            let target = if centring {
+                self.mu
+            } else {
+                let mut after = 0.0;
+                for e in 0..count {
+                    let (has_l, has_u) = self.has(e);
+                    if has_l {
+                        after += (self.sl[e] + al * s.sl[e]) * (self.zl[e] + al * s.zl[e]);
+                    }
+                    if has_u {
+                        after += (self.su[e] + al * s.su[e]) * (self.zu[e] + al * s.zu[e]);
+                    }
                 }
-                if has_u {
-                    after += (self.su[e] + al * s.su[e]) * (self.zu[e] + al * s.zu[e]);
+                let ratio = if mu > 0.0 {
+                    after / barriers.max(1) as f64 / mu
+                } else {
+                    0.0
+                };
+                let sigma = (ratio * ratio * ratio).clamp(1e-3, 1.0);
+                (sigma * mu).max(if smooth { self.mu } else { 1e-14 })
+            };
+            let share = if centring { al * al } else { 1.0 };
+            let cl: Vec<f64> = (0..count)
+                .map(|e| target - share * s.sl[e] * s.zl[e])
+                .collect();
+            let cu: Vec<f64> = (0..count)
+                .map(|e| target - share * s.su[e] * s.zu[e])
+                .collect();
+            let mut s = self.step(&r, &cl, &cu);
+            let mut longest = self.longest(&s);
+            if longest < 0.3 {
+                // A badly centred point: first back towards the middle.
+                let target = (0.7 * mu).max(self.mu);
+                let aim = vec![target; count];
+                let safe = self.step(&r, &aim, &aim);
+                let reach = self.longest(&safe);
+                if reach > longest {
+                    (s, longest) = (safe, reach);
                 }
             }
-            let ratio = if mu > 0.0 { after / barriers.max(1) as f64 / mu } else { 0.0 };
-            let sigma = (ratio * ratio * ratio).clamp(1e-3, 1.0);
-            let target = (sigma * mu).max(if smooth { self.mu } else { 1e-14 });
-            let cl: Vec<f64> = (0..count).map(|e| target - s.sl[e] * s.zl[e]).collect();
-            let cu: Vec<f64> = (0..count).map(|e| target - s.su[e] * s.zu[e]).collect();
-            let s = self.step(&r, &cl, &cu);
-            let longest = self.longest(&s);
             let al = if longest < 1.0 { 0.985 * longest } else { 1.0 };
+            if std::env::var("KDBG").is_ok() {
+                println!(
+                    "  it {iterations} mu {mu:.2e} mut {:.2e} dev {:.1e} pf {:.1e} df {:.1e} al {al:.3}",
+                    self.mu,
+                    deviation / self.mu,
+                    r.primal_size,
+                    r.dual_size
+                );
+            }
             self.advance(&s, al);
             r = self.residuals();
         }
@@ -898,7 +988,8 @@ impl<'k, 'a> Run<'k, 'a> {
             for i in 0..m {
                 for j in 0..m {
                     sensitivity[i * m + j] =
-                        self.schur[i * m + j] * self.k.port_scale[i] * self.k.port_scale[j] / self.os;
+                        self.schur[i * m + j] * self.k.port_scale[i] * self.k.port_scale[j]
+                            / self.os;
                 }
             }
             if self.ask.mu > 0.0 {
@@ -921,9 +1012,23 @@ impl<'k, 'a> Run<'k, 'a> {
         let (cost, cost_up, lower) = self.values(r);
         let x: Vec<f64> = (0..n).map(|c| self.x[c] * self.k.d[c]).collect();
         let s = self.k.port_map.mul(&self.x);
-        let s = s.iter().zip(&self.k.port_scale).map(|(v, p)| v * p).collect();
-        let nu = self.nu.iter().zip(&self.k.port_scale).map(|(v, p)| v * self.os / p).collect();
-        let largest = self.zl.iter().chain(&self.zu).chain(&self.y).fold(0.0_f64, |a, v| a.max(v.abs()));
+        let s = s
+            .iter()
+            .zip(&self.k.port_scale)
+            .map(|(v, p)| v * p)
+            .collect();
+        let nu = self
+            .nu
+            .iter()
+            .zip(&self.k.port_scale)
+            .map(|(v, p)| v * self.os / p)
+            .collect();
+        let largest = self
+            .zl
+            .iter()
+            .chain(&self.zu)
+            .chain(&self.y)
+            .fold(0.0_f64, |a, v| a.max(v.abs()));
         Solved {
             x,
             s,
@@ -979,11 +1084,19 @@ impl<'k, 'a> Run<'k, 'a> {
             if dual[c] == 0.0 {
                 continue;
             }
-            let reach = if dual[c] > 0.0 { k.lower[c] - self.x[c] } else { k.upper[c] - self.x[c] };
+            let reach = if dual[c] > 0.0 {
+                k.lower[c] - self.x[c]
+            } else {
+                k.upper[c] - self.x[c]
+            };
             lower += dual[c] * reach;
         }
         // Rounding of the sums above, generously.
         let size = 1.0 + with_price.abs() + own.abs();
-        (own * self.os, (up + 4e-15 * size) * self.os, (lower - 4e-15 * size) * self.os)
+        (
+            own * self.os,
+            (up + 4e-15 * size) * self.os,
+            (lower - 4e-15 * size) * self.os,
+        )
     }
 }

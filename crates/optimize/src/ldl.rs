@@ -170,7 +170,11 @@ impl Ldl {
                 self.next[i] = to + 1;
             }
             let s = self.sign[k];
-            self.d[k] = if diagonal * s < least { s * least } else { diagonal };
+            self.d[k] = if diagonal * s < least {
+                s * least
+            } else {
+                diagonal
+            };
         }
     }
 

@@ -31,6 +31,7 @@ pub mod families;
 pub mod kernel;
 pub mod laws;
 mod ldl;
+pub mod method;
 pub mod problem;
 pub mod seeded;
 pub mod sparse;

@@ -1,0 +1,688 @@
+//! A member: its problem, its memory, its answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::coupled::{CoupledMember, RowKind};
+use crate::dense;
+use crate::kernel::{Ask, Kernel, PortSide, Proximal, Solved};
+use crate::method::fixed::{
+    self, COST, EXCHANGE, GAP, RATE, Round, SENSITIVITY, SPREAD, to_quanta,
+};
+use crate::method::fold::touching;
+use crate::method::frame::Frame;
+use crate::method::{
+    AllotmentCost, Call, Candidate, Counted, DualValue, MethodName, Recipe, Reply, Terms,
+};
+
+/// Rounds whose calls a member keeps and whose values it sends again.
+pub(super) const BACKLOG: u32 = 10;
+/// Relative violation up to which an allotment counts as feasible.
+const FEASIBLE: f64 = 1e-8;
+
+/// What a member knows that others must not: its problem and its solvers.
+///
+/// The fields are private and the type hands out only what §5 of the design
+/// lets a member say; a fold cannot see into it.
+#[derive(Debug)]
+pub struct Agent {
+    frame: Arc<Frame>,
+    index: usize,
+    method: MethodName,
+    price_kernel: Kernel,
+    allotment_kernel: Kernel,
+    kinds: Vec<RowKind>,
+    own_weight: f64,
+    calls: BTreeMap<u32, Call>,
+    records: BTreeMap<Counted, Record>,
+    allotments: BTreeMap<Candidate, Option<Vec<i64>>>,
+    duals: BTreeMap<(u32, u32), Option<i64>>,
+    costs: BTreeMap<Candidate, Option<i64>>,
+    replied: Option<u32>,
+}
+
+/// What the member sent at one point, as the fold understood it.
+#[derive(Debug, Clone)]
+struct Record {
+    price: Vec<f64>,
+    exchange: Vec<f64>,
+    weight: Vec<f64>,
+    sensitivity: Vec<f64>,
+    sensitivity_gap: Vec<f64>,
+    barrier_rate: Vec<f64>,
+    barrier_offset: Vec<f64>,
+}
+
+/// The exchanges of a member's final plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exchange {
+    /// The variables of its problem.
+    pub x: Vec<f64>,
+    /// Its cost, rounded up to whole quanta.
+    pub cost: i64,
+}
+
+/// Why a member could not answer.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AgentError {
+    /// No call was heard yet.
+    #[error("no call was heard")]
+    NoCall,
+    /// A value does not fit its quantum.
+    #[error("the exchange does not fit the frame: {0}")]
+    Range(#[from] fixed::OutOfRange),
+    /// The member's own problem has no feasible point.
+    #[error("the member's own problem is infeasible by {violation:e} of its range")]
+    Infeasible {
+        /// The relative violation that could not be removed.
+        violation: f64,
+    },
+    /// An allotment that was agreed cannot be kept.
+    #[error("the allotment violates the member's constraints by {violation:e} of their range")]
+    Unkept {
+        /// The relative violation.
+        violation: f64,
+    },
+}
+
+impl Agent {
+    /// The agent of member `index` of the frame.
+    ///
+    /// # Panics
+    ///
+    /// If the member's rows are not those of the frame.
+    pub fn new(
+        frame: Arc<Frame>,
+        index: usize,
+        member: &CoupledMember,
+        method: MethodName,
+    ) -> Self {
+        assert_eq!(
+            frame.members[index].rows, member.rows,
+            "the frame is another problem's"
+        );
+        let kinds: Vec<RowKind> = member.rows.iter().map(|&r| frame.rows[r].kind).collect();
+        let free = vec![PortSide::Between; kinds.len()];
+        let held: Vec<PortSide> = kinds
+            .iter()
+            .map(|k| {
+                if *k == RowKind::Equal {
+                    PortSide::At
+                } else {
+                    PortSide::Between
+                }
+            })
+            .collect();
+        let mut price_kernel = Kernel::new(&member.problem, &member.b, &free);
+        let (least, most) = frame.implied_limits(index);
+        for (j, (l, u)) in least.into_iter().zip(most).enumerate() {
+            price_kernel.hold(j, l, u);
+        }
+        let own_weight = price_kernel.cost_scale(&[]);
+        Self {
+            frame,
+            index,
+            method,
+            own_weight,
+            price_kernel,
+            allotment_kernel: Kernel::new(&member.problem, &member.b, &held),
+            kinds,
+            calls: BTreeMap::new(),
+            records: BTreeMap::new(),
+            allotments: BTreeMap::new(),
+            duals: BTreeMap::new(),
+            costs: BTreeMap::new(),
+            replied: None,
+        }
+    }
+
+    /// Its place in the frame.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Takes a call. Calls may come late, twice, or out of order.
+    pub fn hear(&mut self, call: &Call) {
+        self.calls.entry(call.round).or_insert_with(|| call.clone());
+    }
+
+    /// The newest round that was heard of.
+    pub fn heard(&self) -> Option<u32> {
+        self.calls.keys().next_back().copied()
+    }
+
+    /// Whether the newest call has not been answered yet.
+    pub fn owes(&self) -> bool {
+        self.heard() > self.replied
+    }
+
+    /// Answers the newest call, and values of missed ones.
+    ///
+    /// # Errors
+    ///
+    /// See [`AgentError`].
+    pub fn reply(&mut self) -> Result<Reply, AgentError> {
+        let (&round, call) = self.calls.last_key_value().ok_or(AgentError::NoCall)?;
+        let call = call.clone();
+        let recent: Vec<u32> = self
+            .calls
+            .range(round.saturating_sub(BACKLOG)..)
+            .map(|(r, _)| *r)
+            .collect();
+        for r in recent {
+            self.answer_values(r)?;
+        }
+        let weight = self.own_weight.max(0.1 * call.mean_weight);
+        let mut terms = Vec::new();
+        for p in 0..call.full {
+            terms.push(self.terms(&call, p, weight)?);
+        }
+        self.replied = Some(round);
+        self.forget(round);
+        let floor = round.saturating_sub(BACKLOG);
+        Ok(Reply {
+            round,
+            terms,
+            duals: self
+                .duals
+                .range((floor, 0)..)
+                .map(|(&(round, point), &value)| DualValue {
+                    round,
+                    point,
+                    value,
+                })
+                .collect(),
+            costs: self
+                .costs
+                .range(
+                    Candidate {
+                        round: floor,
+                        index: 0,
+                    }..,
+                )
+                .map(|(at, &value)| AllotmentCost {
+                    round: at.round,
+                    candidate: at.index,
+                    value,
+                })
+                .collect(),
+            barrier_weight: to_quanta("the barrier weight", self.own_weight, COST, Round::Nearest)?,
+            barrier_total: to_quanta(
+                "the barrier total",
+                self.own_weight * self.price_kernel.barriers() as f64,
+                COST,
+                Round::Nearest,
+            )?,
+        })
+    }
+
+    /// The allotment of a candidate in whole quanta on the member's own rows,
+    /// if the member knows it.
+    pub fn allotment(&self, at: Candidate) -> Option<&[i64]> {
+        self.allotments.get(&at)?.as_deref()
+    }
+
+    /// Settles on an allotment: the plan and what it costs.
+    ///
+    /// # Errors
+    ///
+    /// [`AgentError::Unkept`] when the member cannot keep to it.
+    pub fn settle(&mut self, allotment: &[i64]) -> Result<Exchange, AgentError> {
+        let solved = self.at_allotment(allotment);
+        if !keeps(&solved) {
+            return Err(AgentError::Unkept {
+                violation: solved.infeasibility,
+            });
+        }
+        Ok(Exchange {
+            cost: to_quanta("the cost", solved.cost_up, COST, Round::Up)?,
+            x: solved.x,
+        })
+    }
+
+    fn forget(&mut self, round: u32) {
+        let floor = round.saturating_sub(2 * BACKLOG);
+        // What the sums still hold of this member must stay, however old.
+        let held: BTreeSet<Counted> = self
+            .calls
+            .values()
+            .filter_map(|c| c.counted[self.index])
+            .collect();
+        let best: BTreeSet<Candidate> = self.calls.values().filter_map(|c| c.best).collect();
+        self.calls.retain(|r, _| *r >= floor);
+        self.records
+            .retain(|at, _| at.round >= floor || held.contains(at));
+        self.allotments
+            .retain(|at, _| at.round >= floor || best.contains(at));
+        self.duals.retain(|at, _| at.0 >= floor);
+        self.costs.retain(|at, _| at.round >= floor);
+    }
+
+    fn scale(&self, j: usize) -> f64 {
+        self.frame.rows[self.frame.members[self.index].rows[j]].scale
+    }
+
+    fn local(&self, global: &[f64]) -> Vec<f64> {
+        self.frame.members[self.index]
+            .rows
+            .iter()
+            .map(|&r| global[r])
+            .collect()
+    }
+
+    fn answer_values(&mut self, round: u32) -> Result<(), AgentError> {
+        let call = self.calls[&round].clone();
+        for (p, point) in call.points.iter().enumerate() {
+            let key = (round, p as u32);
+            if self.duals.contains_key(&key) {
+                continue;
+            }
+            let price = self.local(&point.price);
+            let solved = self.price_kernel.solve(Ask {
+                price: &price,
+                proximal: None,
+                mu: 0.0,
+                sensitivity: false,
+            });
+            if !solved.converged && solved.infeasibility > 1e-4 {
+                return Err(AgentError::Infeasible {
+                    violation: solved.infeasibility,
+                });
+            }
+            let value = if solved.lower.is_finite() {
+                Some(to_quanta(
+                    "the dual value",
+                    solved.lower,
+                    COST,
+                    Round::Down,
+                )?)
+            } else {
+                None
+            };
+            self.duals.insert(key, value);
+        }
+        for c in 0..call.candidates.len() {
+            let at = Candidate {
+                round,
+                index: c as u32,
+            };
+            if self.costs.contains_key(&at) {
+                continue;
+            }
+            let allotment = self.make_allotment(&call, call.candidates[c])?;
+            let cost = match &allotment {
+                Some(a) => {
+                    let solved = self.at_allotment(a);
+                    if keeps(&solved) {
+                        Some(to_quanta("the cost", solved.cost_up, COST, Round::Up)?)
+                    } else {
+                        None
+                    }
+                }
+                None => None,
+            };
+            self.allotments.insert(at, allotment);
+            self.costs.insert(at, cost);
+        }
+        Ok(())
+    }
+
+    fn at_allotment(&mut self, allotment: &[i64]) -> Solved {
+        for j in 0..allotment.len() {
+            let row = &self.frame.rows[self.frame.members[self.index].rows[j]];
+            let value = fixed::from_quanta(allotment[j], row.quantum);
+            let least = if self.kinds[j] == RowKind::Equal {
+                value
+            } else {
+                f64::NEG_INFINITY
+            };
+            self.allotment_kernel.hold(j, least, value);
+        }
+        self.allotment_kernel.solve(Ask {
+            price: &[],
+            proximal: None,
+            mu: 0.0,
+            sensitivity: false,
+        })
+    }
+
+    /// The exchange that the member's counted reply predicts at a point: the
+    /// predictions of all members sum to the capacity.
+    fn predicted(&self, call: &Call, point: usize) -> Option<Vec<f64>> {
+        self.moved(call, point, 1.0, 1.0)
+    }
+
+    /// The centre of the proximal term: `α` of the way in the member's own
+    /// exchange and price. At the broadcast price `λ⁺` that is the centre
+    /// `s + α t Δμ − (2α − 1) S (λ⁺ − y)`.
+    fn centre(&self, call: &Call, point: usize) -> Option<Vec<f64>> {
+        let damping = call.points[point].damping;
+        self.moved(call, point, damping, 2.0 * damping - 1.0)
+    }
+
+    fn moved(&self, call: &Call, point: usize, barrier: f64, priced: f64) -> Option<Vec<f64>> {
+        let record = self.records.get(&call.counted[self.index]?)?;
+        let p = &call.points[point];
+        let (price, share) = (self.local(&p.price), self.local(&p.share));
+        let by_price = if record.sensitivity.is_empty() {
+            vec![0.0; price.len()]
+        } else {
+            let change: Vec<f64> = price
+                .iter()
+                .zip(&record.price)
+                .map(|(n, o)| n - o)
+                .collect();
+            dense::mul(&record.sensitivity, &change)
+        };
+        Some(
+            (0..price.len())
+                .map(|j| {
+                    record.exchange[j]
+                        + barrier * (p.mu * record.barrier_rate[j] - record.barrier_offset[j])
+                        - priced * (by_price[j] - record.sensitivity_gap[j])
+                        - barrier * record.weight[j] * share[j]
+                })
+                .collect(),
+        )
+    }
+
+    /// The member's last exchange, brought back to the couplings.
+    fn restored(&self, call: &Call) -> Option<Vec<f64>> {
+        let record = self.records.get(&call.counted[self.index]?)?;
+        let restore = call.restore.as_ref()?;
+        let (step, share) = (self.local(&restore.step), self.local(&restore.share));
+        let by_step = dense::mul(&record.sensitivity, &step);
+        Some(
+            (0..step.len())
+                .map(|j| record.exchange[j] - by_step[j] - record.weight[j] * share[j])
+                .collect(),
+        )
+    }
+
+    fn make_allotment(&self, call: &Call, recipe: Recipe) -> Result<Option<Vec<i64>>, AgentError> {
+        let rows = &self.frame.members[self.index].rows;
+        let value = match recipe {
+            Recipe::Alone => vec![0.0; rows.len()],
+            Recipe::Predicted { point } => match self.predicted(call, point) {
+                Some(a) => a,
+                None => return Ok(None),
+            },
+            Recipe::Restored { point, theta } => {
+                let (Some(a), Some(b)) = (self.predicted(call, point), self.restored(call)) else {
+                    return Ok(None);
+                };
+                a.iter()
+                    .zip(&b)
+                    .map(|(a, b)| (1.0 - theta) * a + theta * b)
+                    .collect()
+            }
+            Recipe::Mixed { point, theta } => {
+                let best = call.best.and_then(|at| self.allotments.get(&at)?.as_ref());
+                let (Some(a), Some(b)) = (self.predicted(call, point), best) else {
+                    return Ok(None);
+                };
+                (0..a.len())
+                    .map(|j| {
+                        let held = fixed::from_quanta(b[j], self.frame.rows[rows[j]].quantum);
+                        (1.0 - theta) * a[j] + theta * held
+                    })
+                    .collect()
+            }
+        };
+        let mut out = Vec::with_capacity(value.len());
+        for (j, v) in value.iter().enumerate() {
+            let round = match self.kinds[j] {
+                RowKind::Equal => Round::Nearest,
+                RowKind::AtMost => Round::Down,
+            };
+            out.push(to_quanta(
+                "the allotment",
+                *v,
+                self.frame.rows[rows[j]].quantum,
+                round,
+            )?);
+        }
+        Ok(Some(out))
+    }
+
+    fn terms(&mut self, call: &Call, point: usize, weight: f64) -> Result<Terms, AgentError> {
+        let m = self.kinds.len();
+        let p = &call.points[point];
+        let price = self.local(&p.price);
+        let centre = self.centre(call, point);
+        let base = call.counted[self.index].and_then(|at| self.records.get(&at));
+        let metric = match (self.method, base) {
+            (MethodName::Aladin, Some(record)) => {
+                let mut s = record.sensitivity.clone();
+                // Kept definite in the units of each row.
+                let penalty = self.local(&call.penalty);
+                for j in 0..m {
+                    let summed = if penalty[j] > 0.0 {
+                        1.0 / penalty[j]
+                    } else {
+                        0.0
+                    };
+                    s[j * m + j] += 1e-9 * s[j * m + j] + 1e-12 * summed;
+                }
+                Some(s)
+            }
+            (MethodName::Admm, Some(_)) => {
+                let penalty = self.local(&call.penalty);
+                let mut s = vec![0.0; m * m];
+                for j in 0..m {
+                    s[j * m + j] = if penalty[j] > 0.0 {
+                        1.0 / penalty[j]
+                    } else {
+                        0.0
+                    };
+                }
+                Some(s)
+            }
+            (_, None) => None,
+        };
+        let proximal = match (&centre, &metric) {
+            (Some(centre), Some(metric_inverse)) => Some(Proximal {
+                centre,
+                metric_inverse,
+            }),
+            _ => None,
+        };
+        // ADMM is not smoothed; its first round looks at the sensitivities
+        // once, to give every row a penalty in its own units.
+        let first = proximal.is_none();
+        let smoothed = self.method == MethodName::Aladin || first;
+        let mut solved = self.price_kernel.solve(Ask {
+            price: &price,
+            proximal,
+            mu: if smoothed { p.mu * weight } else { 0.0 },
+            sensitivity: smoothed,
+        });
+        if first && self.method == MethodName::Aladin {
+            solved = self.cold(&price, p.mu * weight, solved);
+        }
+        let exchange = (0..m)
+            .map(|j| {
+                to_quanta(
+                    "the exchange",
+                    solved.s[j],
+                    EXCHANGE * self.scale(j),
+                    Round::Nearest,
+                )
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut terms = Terms {
+            exchange,
+            ..Terms::default()
+        };
+        if self.method == MethodName::Aladin {
+            self.fill_sensitivity(&mut terms, &solved, p.mu, weight)?;
+        } else if first {
+            let diagonal: Vec<f64> = (0..m)
+                .map(|j| solved.sensitivity[j * m + j] / (self.scale(j) * self.scale(j)))
+                .collect();
+            (terms.sensitivity, terms.exponent) = with_exponent(&diagonal)?;
+        }
+        let record = self.understood(&terms, price);
+        self.records.insert(
+            Counted {
+                round: call.round,
+                point: point as u32,
+            },
+            record,
+        );
+        Ok(terms)
+    }
+
+    /// The first answer, before anything is known of the others: drawn
+    /// towards an equal part of what each equation leaves, in the member's own
+    /// metric. Limits draw nothing: most are not reached.
+    fn cold(&mut self, price: &[f64], mu: f64, mut solved: Solved) -> Solved {
+        let m = self.kinds.len();
+        let members = touching(&self.frame);
+        let rows = self.frame.members[self.index].rows.clone();
+        let centre: Vec<f64> = rows
+            .iter()
+            .map(|&r| self.frame.rows[r].rhs_value() / members[r])
+            .collect();
+        for _ in 0..2 {
+            let mut metric = solved.sensitivity.clone();
+            for j in 0..m {
+                let free = if self.kinds[j] == RowKind::AtMost {
+                    1e4
+                } else {
+                    1.0 + 1e-9
+                };
+                metric[j * m + j] *= free;
+            }
+            solved = self.price_kernel.solve(Ask {
+                price,
+                proximal: Some(Proximal {
+                    centre: &centre,
+                    metric_inverse: &metric,
+                }),
+                mu,
+                sensitivity: true,
+            });
+        }
+        solved
+    }
+
+    fn fill_sensitivity(
+        &self,
+        terms: &mut Terms,
+        solved: &Solved,
+        mu: f64,
+        weight: f64,
+    ) -> Result<(), AgentError> {
+        // y − λ = ν, the multiplier of the proximal term.
+        let (m, nu) = (solved.nu.len(), &solved.nu);
+        let mut triangle = Vec::with_capacity(m * (m + 1) / 2);
+        for a in 0..m {
+            for b in a..m {
+                triangle.push(solved.sensitivity[a * m + b] / (self.scale(a) * self.scale(b)));
+            }
+        }
+        (terms.sensitivity, terms.exponent) = with_exponent(&triangle)?;
+        // From here on with the matrix that the fold will see.
+        let seen = self.unpacked(terms);
+        let gap = dense::mul(&seen, nu);
+        for j in 0..m {
+            let q = EXCHANGE * self.scale(j);
+            let rate = solved.rate[j] * weight;
+            terms.sensitivity_gap.push(to_quanta(
+                "S(y−λ)",
+                gap[j],
+                GAP * self.scale(j),
+                Round::Nearest,
+            )?);
+            terms.barrier_rate.push(to_quanta(
+                "the barrier rate",
+                rate,
+                RATE * self.scale(j),
+                Round::Nearest,
+            )?);
+            terms.barrier_offset.push(to_quanta(
+                "the barrier offset",
+                rate * mu,
+                q,
+                Round::Nearest,
+            )?);
+        }
+        let spread: f64 = gap.iter().zip(nu).map(|(g, n)| g * n).sum();
+        terms.spread = fixed::to_wide("the spread", spread, SPREAD)?;
+        Ok(())
+    }
+
+    fn unpacked(&self, t: &Terms) -> Vec<f64> {
+        let m = self.kinds.len();
+        let mut out = vec![0.0; m * m];
+        let mut k = 0;
+        for a in 0..m {
+            for b in a..m {
+                let v = fixed::from_sum(
+                    i128::from(t.sensitivity[k]) << t.exponent,
+                    SENSITIVITY * self.scale(a) * self.scale(b),
+                );
+                out[a * m + b] = v;
+                out[b * m + a] = v;
+                k += 1;
+            }
+        }
+        out
+    }
+
+    fn understood(&self, t: &Terms, price: Vec<f64>) -> Record {
+        let m = self.kinds.len();
+        let vector = |v: &[i64], quantum: f64| -> Vec<f64> {
+            if v.is_empty() {
+                return vec![0.0; m];
+            }
+            (0..m)
+                .map(|j| fixed::from_quanta(v[j], quantum * self.scale(j)))
+                .collect()
+        };
+        let sensitivity = if self.method == MethodName::Aladin {
+            self.unpacked(t)
+        } else {
+            Vec::new()
+        };
+        // Shares go by sensitivity; in ADMM they are one a member.
+        let weight = if sensitivity.is_empty() {
+            vec![1.0; m]
+        } else {
+            (0..m).map(|j| sensitivity[j * m + j]).collect()
+        };
+        Record {
+            price,
+            exchange: vector(&t.exchange, EXCHANGE),
+            weight,
+            sensitivity,
+            sensitivity_gap: vector(&t.sensitivity_gap, GAP),
+            barrier_rate: vector(&t.barrier_rate, RATE),
+            barrier_offset: vector(&t.barrier_offset, EXCHANGE),
+        }
+    }
+}
+
+/// Values as 32-bit mantissas with one exponent, in quanta of `2⁻⁷²`.
+fn with_exponent(values: &[f64]) -> Result<(Vec<i64>, u8), AgentError> {
+    let most = values.iter().fold(0.0_f64, |a, v| a.max(v.abs()));
+    let mut exponent: u8 = 0;
+    let mut quantum = SENSITIVITY;
+    while most > quantum * (1_u64 << 32) as f64 && exponent < 80 {
+        quantum *= 2.0;
+        exponent += 1;
+    }
+    let mantissas = values
+        .iter()
+        .map(|v| to_quanta("the sensitivity", *v, quantum, Round::Nearest))
+        .collect::<Result<_, _>>()?;
+    Ok((mantissas, exponent))
+}
+
+fn keeps(solved: &Solved) -> bool {
+    // What the last violation could cost must be nothing beside the cost.
+    solved.infeasibility <= FEASIBLE
+        && solved.cost_up - solved.cost <= 1e-7 * (1e-3 + solved.cost.abs())
+}

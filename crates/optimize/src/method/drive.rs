@@ -1,0 +1,217 @@
+//! Runs an agreement in one place, round after round: for benchmarks, laws
+//! and tests. Missions run the same agents and the same fold over links.
+
+use std::sync::Arc;
+
+use crate::coupled::{Coupled, RowKind};
+use crate::method::agent::{Agent, AgentError, Exchange};
+use crate::method::bounds::{Candidate, relative_gap};
+use crate::method::fixed::{self, COST};
+use crate::method::fold::Fold;
+use crate::method::frame::{Frame, FrameError};
+use crate::method::{MethodName, Reply};
+use crate::seeded::Seeded;
+
+/// How to run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Drive {
+    /// The method.
+    pub method: MethodName,
+    /// Stop at this certified relative gap.
+    pub gap: f64,
+    /// Stop after this many rounds in any case.
+    pub most_rounds: u32,
+    /// Each message is lost with this probability.
+    pub loss: f64,
+    /// Decides which.
+    pub seed: u64,
+}
+
+impl Default for Drive {
+    fn default() -> Self {
+        Self {
+            method: MethodName::Aladin,
+            gap: 1e-4,
+            most_rounds: 40,
+            loss: 0.0,
+            seed: 0,
+        }
+    }
+}
+
+/// One round as it went.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoundLog {
+    /// The round.
+    pub round: u32,
+    /// How many members answered it in time.
+    pub present: usize,
+    /// Lower bound on the optimum after it.
+    pub lower: Option<f64>,
+    /// Upper bound after it.
+    pub upper: Option<f64>,
+    /// Their relative gap.
+    pub gap: Option<f64>,
+}
+
+/// How it ended.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Every round.
+    pub rounds: Vec<RoundLog>,
+    /// The last certified lower bound.
+    pub lower: Option<f64>,
+    /// The cost of the allotments that were settled on.
+    pub upper: Option<f64>,
+    /// Their relative gap.
+    pub gap: Option<f64>,
+    /// The prices of the last call.
+    pub price: Vec<f64>,
+    /// The settled allotments by member and row of the member, in quanta.
+    pub allotments: Option<Vec<Vec<i64>>>,
+    /// The settled plans.
+    pub exchanges: Vec<Exchange>,
+}
+
+impl Outcome {
+    /// The first round after which the gap was at most `gap`.
+    pub fn rounds_to(&self, gap: f64) -> Option<u32> {
+        self.rounds
+            .iter()
+            .find(|r| r.gap.is_some_and(|g| g <= gap))
+            .map(|r| r.round)
+    }
+}
+
+/// Why a run stopped.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DriveError {
+    /// The problem has no frame.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// A member could not answer.
+    #[error("member {member}: {source}")]
+    Agent {
+        /// The member.
+        member: String,
+        /// Why.
+        source: AgentError,
+    },
+}
+
+/// Runs the agreement of `problem`.
+///
+/// # Errors
+///
+/// When there is no frame or a member cannot answer.
+pub fn solve(problem: &Coupled, drive: Drive) -> Result<Outcome, DriveError> {
+    let frame = Arc::new(Frame::new(problem, |_| None, |_| None)?);
+    let mut agents: Vec<Agent> = problem
+        .members
+        .iter()
+        .enumerate()
+        .map(|(i, m)| Agent::new(frame.clone(), i, m, drive.method))
+        .collect();
+    let mut fold = Fold::new(frame.clone(), drive.method);
+    let mut chance = Seeded::new(drive.seed);
+    let mut lost = || drive.loss > 0.0 && chance.uniform(0.0, 1.0) < drive.loss;
+    let mut rounds = Vec::new();
+    let mut calls = vec![fold.call().clone()];
+    loop {
+        let mut replies: Vec<(usize, Reply)> = Vec::new();
+        for agent in &mut agents {
+            if lost() {
+                continue;
+            }
+            // A message carries every call that its receiver lacks.
+            let from = agent.heard().map_or(0, |r| r as usize);
+            for call in &calls[from..] {
+                agent.hear(call);
+            }
+            let reply = agent.reply().map_err(|source| DriveError::Agent {
+                member: frame.members[agent.index()].name.to_string(),
+                source,
+            })?;
+            if !lost() {
+                replies.push((agent.index(), reply));
+            }
+        }
+        let round = fold.call().round;
+        let counted: Vec<(usize, &Reply)> = replies.iter().map(|(i, r)| (*i, r)).collect();
+        fold.close(&counted);
+        calls.push(fold.call().clone());
+        rounds.push(RoundLog {
+            round,
+            present: counted.len(),
+            lower: fold.bounds().lower(),
+            upper: fold.bounds().upper(),
+            gap: fold.bounds().relative_gap(),
+        });
+        let certified = fold.bounds().relative_gap().is_some_and(|g| g <= drive.gap);
+        if certified || round >= drive.most_rounds {
+            break;
+        }
+    }
+    let lower = fold.bounds().lower();
+    let price = fold.call().points[0].price.clone();
+    while let Some(at) = fold.bounds().best() {
+        if let Some((allotments, exchanges)) = settle(&frame, &mut agents, at) {
+            let cost: i128 = exchanges.iter().map(|e| i128::from(e.cost)).sum();
+            let upper = fixed::from_sum(cost, COST);
+            let gap = lower.map(|l| relative_gap((l / COST) as i128, cost));
+            return Ok(Outcome {
+                rounds,
+                lower,
+                upper: Some(upper),
+                gap,
+                price,
+                allotments: Some(allotments),
+                exchanges,
+            });
+        }
+        fold.reject_best();
+    }
+    Ok(Outcome {
+        rounds,
+        lower,
+        upper: None,
+        gap: None,
+        price,
+        allotments: None,
+        exchanges: Vec::new(),
+    })
+}
+
+/// Every member settles; the slack member of each equation takes what
+/// rounding left over.
+fn settle(
+    frame: &Frame,
+    agents: &mut [Agent],
+    at: Candidate,
+) -> Option<(Vec<Vec<i64>>, Vec<Exchange>)> {
+    let mut allotments: Vec<Vec<i64>> = agents
+        .iter()
+        .map(|a| a.allotment(at).map(<[i64]>::to_vec))
+        .collect::<Option<_>>()?;
+    let mut left: Vec<i64> = frame.rows.iter().map(|r| r.rhs).collect();
+    for (m, a) in frame.members.iter().zip(&allotments) {
+        for (&r, v) in m.rows.iter().zip(a) {
+            left[r] -= v;
+        }
+    }
+    for (r, row) in frame.rows.iter().enumerate() {
+        if row.kind == RowKind::Equal && left[r] != 0 {
+            let place = frame.members[row.slack].rows.binary_search(&r).ok()?;
+            allotments[row.slack][place] += left[r];
+        } else if row.kind == RowKind::AtMost && left[r] < 0 {
+            return None;
+        }
+    }
+    let exchanges = agents
+        .iter_mut()
+        .zip(&allotments)
+        .map(|(agent, a)| agent.settle(a).ok())
+        .collect::<Option<Vec<_>>>()?;
+    Some((allotments, exchanges))
+}

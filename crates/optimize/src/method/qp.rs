@@ -1,0 +1,93 @@
+//! The capped quadratic problem of the fold:
+//! `minimise ½ dᵀS d − rᵀd  subject to  λ + d ≥ 0` on limits.
+//!
+//! Primal active-set with whole sets exchanged at once, then one at a time
+//! once sets have been seen to cycle (Júdice & Pires, 1994, block principal
+//! pivoting with a finite fallback). Ties go to the lower index; the order of
+//! the arithmetic is fixed.
+
+use crate::dense;
+
+/// Solves it; `limit[j]` says whether row `j` is a limit. Rows without
+/// sensitivity stay where they are.
+pub(crate) fn capped(s: &[f64], r: &[f64], price: &[f64], limit: &[bool]) -> Vec<f64> {
+    let n = r.len();
+    // Symmetric scaling by the diagonal: rows may be in any units.
+    let scale: Vec<f64> = (0..n)
+        .map(|j| {
+            if s[j * n + j] > 0.0 {
+                1.0 / s[j * n + j].sqrt()
+            } else {
+                0.0
+            }
+        })
+        .collect();
+    let live: Vec<bool> = scale.iter().map(|v| *v > 0.0).collect();
+    let mut active: Vec<bool> = (0..n)
+        .map(|j| limit[j] && price[j] <= 0.0 && r[j] < 0.0)
+        .collect();
+    let mut fewest = n + 1;
+    let mut grace = 8;
+    let mut d = vec![0.0; n];
+    for _ in 0..(4 * n + 40) {
+        let free: Vec<usize> = (0..n).filter(|&j| live[j] && !active[j]).collect();
+        d.iter_mut().for_each(|v| *v = 0.0);
+        for j in 0..n {
+            if active[j] {
+                d[j] = -price[j];
+            }
+        }
+        let k = free.len();
+        let mut m = vec![0.0; k * k];
+        let mut b = vec![0.0; k];
+        for (a, &i) in free.iter().enumerate() {
+            for (c, &j) in free[..=a].iter().enumerate() {
+                m[a * k + c] = s[i * n + j] * scale[i] * scale[j];
+            }
+            m[a * k + a] += 1e-13;
+            let pulled: f64 = (0..n)
+                .filter(|&j| active[j])
+                .map(|j| s[i * n + j] * d[j])
+                .sum();
+            b[a] = (r[i] - pulled) * scale[i];
+        }
+        dense::cholesky(&mut m, k, 1e-13);
+        dense::cholesky_solve(&m, k, &mut b);
+        for (a, &i) in free.iter().enumerate() {
+            d[i] = b[a] * scale[i];
+        }
+        let slope = dense::mul(s, &d);
+        let wrong: Vec<usize> = (0..n)
+            .filter(|&j| limit[j] && live[j])
+            .filter(|&j| {
+                if active[j] {
+                    (slope[j] - r[j]) * scale[j] < -1e-11 * (1.0 + (r[j] * scale[j]).abs())
+                } else {
+                    price[j] + d[j] < -1e-11 * (price[j].abs() + d[j].abs())
+                }
+            })
+            .collect();
+        if wrong.is_empty() {
+            break;
+        }
+        if wrong.len() < fewest {
+            fewest = wrong.len();
+            grace = 8;
+        } else if grace > 0 {
+            grace -= 1;
+        }
+        if grace > 0 {
+            for j in wrong {
+                active[j] = !active[j];
+            }
+        } else if let Some(&j) = wrong.last() {
+            active[j] = !active[j];
+        }
+    }
+    for j in 0..n {
+        if limit[j] {
+            d[j] = d[j].max(-price[j]);
+        }
+    }
+    d
+}
