@@ -231,13 +231,14 @@
     const hi = (ceiling ?? most([...values, initial])) * 1.04 || 1;
     const points = [initial ?? values[0], ...values];
     const least = Math.min(...points.filter(ok)), share = ceiling ? ` (${fmt((100 * least) / ceiling, 0)} %)` : "";
-    const at = (t, time) => points[t] + (points[t + 1] - points[t]) * Math.min(1, Math.max(0, (time - E[t]) / (E[t + 1] - E[t])));
+    const at = (t, time) => !ok(points[t]) || !ok(points[t + 1]) ? NaN : points[t] + (points[t + 1] - points[t]) * Math.min(1, Math.max(0, (time - E[t]) / (E[t + 1] - E[t])));
     return {
       title: `${title}, ${unit}`, height: 92,
       draw(g, clip, X, W, y) {
         const Y = vertical(g, W, y, 92, 0, hi, 3);
-        const line = points.map((v, i) => `${i ? "L" : "M"}${r2(X(E[i]))} ${r2(Y(v))}`).join("");
-        clip.append(s("path", { d: `${line}V${Y(0)}H${r2(X(E[0]))}Z`, fill: hue, opacity: 0.22 }));
+        // Broken where there is no value; then nothing is filled.
+        const line = points.map((v, i) => (ok(v) ? `${i && ok(points[i - 1]) ? "L" : "M"}${r2(X(E[i]))} ${r2(Y(v))}` : "")).join("");
+        if (points.every(ok)) clip.append(s("path", { d: `${line}V${Y(0)}H${r2(X(E[0]))}Z`, fill: hue, opacity: 0.22 }));
         clip.append(s("path", { d: line, fill: "none", stroke: hue, "stroke-width": 1.8 }));
         const items = [{ name, note: unit, hue, shape: "line" }, { name: "least", note: `${fmt(least)}${share}`, shape: "blank" }];
         for (const [v, label, colour] of [[floor, "reserve", "var(--red)"], [ceiling, "capacity", "var(--soft)"]]) {
@@ -272,6 +273,7 @@
   };
 
   const panel = (host, lanes, dark, label) => {
+    if (!lanes.length) { host.append(h("p", { class: "note" }, "Nothing to draw.")); return; }
     const id = "clip" + serial++;
     const me = { draw, cross: null, X: null, bottom: 0 };
     let svg = null;
