@@ -166,7 +166,7 @@ pub(super) fn body(page: &mut String, data: &ReportData) {
         "<section id=\"assets\"><h2>What each asset does</h2><p class=\"note\">All times are UTC. \
          Steps are drawn as long as they are; the ticks on the lower axis mark them. Shaded: night, eclipse \
          or terrain shadow. In each power plot, sources stand above zero and uses below; the two \
-         sides are equal in every step. Drag over a plot to look closer, double-click to see all. \
+         sides are equal in every step, apart from what is marked as not served. Drag over a plot to look closer, double-click to see all. \
          These schedules are each owner's own business: this page holds all of them because the \
          run was simulated in one place.</p><div id=\"asset-plots\"></div></section>\n\
          <section id=\"shares\"><h2>Who gets what, and at what price</h2><p class=\"note\">The \
