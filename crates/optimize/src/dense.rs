@@ -1,9 +1,13 @@
 //! Small dense symmetric positive definite systems, by rows.
 
-/// Factors `M = L Lᵀ` in place (lower triangle, by rows). Where a pivot is
-/// not positive it is replaced by `least`; the count of those is returned.
-pub(crate) fn cholesky(m: &mut [f64], n: usize, least: f64) -> usize {
-    let mut replaced = 0;
+/// A pivot that holds its variable at zero.
+const HELD: f64 = 1e100;
+
+/// Factors `M = L Lᵀ` in place (lower triangle, by rows). A variable whose
+/// pivot falls to `least` of its diagonal or below, because the matrix is
+/// singular there or rounding has made it indefinite, is held at zero. Rows
+/// may be in any units: nothing is compared across them.
+pub(crate) fn cholesky(m: &mut [f64], n: usize, least: f64) {
     for i in 0..n {
         let (above, rest) = m.split_at_mut(i * n);
         let row = &mut rest[..n];
@@ -13,14 +17,13 @@ pub(crate) fn cholesky(m: &mut [f64], n: usize, least: f64) -> usize {
             row[j] = v / other[j];
         }
         let d = row[i] - dot(&row[..i], &row[..i]);
-        if d > least {
+        if d > least * row[i].max(0.0) {
             row[i] = d.sqrt();
         } else {
-            row[i] = least.sqrt();
-            replaced += 1;
+            row[..i].fill(0.0);
+            row[i] = HELD;
         }
     }
-    replaced
 }
 
 /// Solves `L Lᵀ x = b` in place.

@@ -146,9 +146,6 @@ pub struct Solved {
     pub converged: bool,
     /// Iterations used.
     pub iterations: u32,
-    /// Dual value of the scaled barrier pairs, for the Farkas test: largest
-    /// multiplier.
-    pub largest_multiplier: f64,
 }
 
 impl Kernel {
@@ -451,6 +448,15 @@ struct Step {
     zu: Vec<f64>,
 }
 
+impl Step {
+    /// Whether it can be taken at all.
+    fn is_finite(&self) -> bool {
+        [&self.x, &self.y, &self.nu, &self.zl, &self.zu]
+            .iter()
+            .all(|v| v.iter().all(|v| v.is_finite()))
+    }
+}
+
 impl<'k, 'a> Run<'k, 'a> {
     fn new(k: &'k mut Kernel, ask: Ask<'a>) -> Self {
         let mut q = k.gradient_with(ask.price);
@@ -669,18 +675,13 @@ impl<'k, 'a> Run<'k, 'a> {
         if !self.metric.is_empty() {
             let m = k.ports.len();
             self.port_factor = self.schur.clone();
-            let mut size: f64 = 0.0;
             for (f, v) in self.port_factor.iter_mut().zip(&self.metric) {
                 *f += v;
             }
             for j in 0..m {
-                size = size.max(self.port_factor[j * m + j]);
+                self.port_factor[j * m + j] *= 1.0 + 1e-13;
             }
-            for j in 0..m {
-                let d = self.port_factor[j * m + j];
-                self.port_factor[j * m + j] = d + 1e-13 * d + 1e-18 * size;
-            }
-            dense::cholesky(&mut self.port_factor, m, 1e-18 * size.max(1e-300));
+            dense::cholesky(&mut self.port_factor, m, 1e-13);
         }
     }
 
@@ -932,16 +933,10 @@ impl<'k, 'a> Run<'k, 'a> {
                     (s, longest) = (safe, reach);
                 }
             }
-            let al = if longest < 1.0 { 0.985 * longest } else { 1.0 };
-            if std::env::var("KDBG").is_ok() {
-                println!(
-                    "  it {iterations} mu {mu:.2e} mut {:.2e} dev {:.1e} pf {:.1e} df {:.1e} al {al:.3}",
-                    self.mu,
-                    deviation / self.mu,
-                    r.primal_size,
-                    r.dual_size
-                );
+            if !s.is_finite() {
+                break;
             }
+            let al = if longest < 1.0 { 0.985 * longest } else { 1.0 };
             self.advance(&s, al);
             r = self.residuals();
         }
@@ -1009,6 +1004,12 @@ impl<'k, 'a> Run<'k, 'a> {
                 }
             }
         }
+        // A last system that could not be solved leaves no sensitivity.
+        let sound = sensitivity.iter().chain(&rate).all(|v| v.is_finite());
+        if !sound {
+            sensitivity.fill(0.0);
+            rate.fill(0.0);
+        }
         let (cost, cost_up, lower) = self.values(r);
         let x: Vec<f64> = (0..n).map(|c| self.x[c] * self.k.d[c]).collect();
         let s = self.k.port_map.mul(&self.x);
@@ -1023,12 +1024,6 @@ impl<'k, 'a> Run<'k, 'a> {
             .zip(&self.k.port_scale)
             .map(|(v, p)| v * self.os / p)
             .collect();
-        let largest = self
-            .zl
-            .iter()
-            .chain(&self.zu)
-            .chain(&self.y)
-            .fold(0.0_f64, |a, v| a.max(v.abs()));
         Solved {
             x,
             s,
@@ -1039,9 +1034,8 @@ impl<'k, 'a> Run<'k, 'a> {
             sensitivity,
             rate,
             infeasibility: r.primal_size,
-            converged,
+            converged: converged && sound,
             iterations,
-            largest_multiplier: largest,
         }
     }
 

@@ -19,6 +19,8 @@ use crate::method::{
 pub(super) const BACKLOG: u32 = 10;
 /// Relative violation up to which an allotment counts as feasible.
 const FEASIBLE: f64 = 1e-8;
+/// Relative violation above which a solve that stopped short is of no use.
+const LOOSE: f64 = 1e-4;
 
 /// What a member knows that others must not: its problem and its solvers.
 ///
@@ -285,7 +287,7 @@ impl Agent {
                 mu: 0.0,
                 sensitivity: false,
             });
-            if !solved.converged && solved.infeasibility > 1e-4 {
+            if !solved.converged && solved.infeasibility > LOOSE {
                 return Err(AgentError::Infeasible {
                     violation: solved.infeasibility,
                 });
@@ -492,12 +494,20 @@ impl Agent {
         // once, to give every row a penalty in its own units.
         let first = proximal.is_none();
         let smoothed = self.method == MethodName::Aladin || first;
-        let mut solved = self.price_kernel.solve(Ask {
+        let ask = Ask {
             price: &price,
             proximal,
             mu: if smoothed { p.mu * weight } else { 0.0 },
             sensitivity: smoothed,
-        });
+        };
+        let mut solved = self.price_kernel.solve(ask);
+        if proximal.is_some() && !solved.converged && solved.infeasibility > LOOSE {
+            // A metric that rounding has spoilt: answer to the price alone.
+            solved = self.price_kernel.solve(Ask {
+                proximal: None,
+                ..ask
+            });
+        }
         if first && self.method == MethodName::Aladin {
             solved = self.cold(&price, p.mu * weight, solved);
         }
@@ -555,7 +565,7 @@ impl Agent {
                 };
                 metric[j * m + j] *= free;
             }
-            solved = self.price_kernel.solve(Ask {
+            let drawn = self.price_kernel.solve(Ask {
                 price,
                 proximal: Some(Proximal {
                     centre: &centre,
@@ -564,6 +574,10 @@ impl Agent {
                 mu,
                 sensitivity: true,
             });
+            if !drawn.converged && drawn.infeasibility > LOOSE {
+                break;
+            }
+            solved = drawn;
         }
         solved
     }
