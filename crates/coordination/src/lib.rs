@@ -1,1 +1,3 @@
 //! The fold from a set of messages to prices, rounds and plans.
+
+pub mod wire;

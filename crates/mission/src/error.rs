@@ -70,6 +70,16 @@ pub enum Invalid {
         /// What was met.
         actual: i128,
     },
+    /// A floating-point number outside the range of its field.
+    #[error("{what} is {actual}, expected {expected}")]
+    Beyond {
+        /// Which field.
+        what: &'static str,
+        /// The range.
+        expected: &'static str,
+        /// What was met.
+        actual: crate::Finite,
+    },
     /// A list whose length does not fit its companions.
     #[error("{what} has {actual} items, expected {expected}")]
     Length {

@@ -42,7 +42,7 @@ mod text;
 mod unit;
 
 pub use cbor::{Canonical, DecodeError, EncodeError, Refusal};
-pub use dual_variables::DualVariables;
+pub use dual_variables::{CandidateRef, Counted, DualVariables, PricePoint, Recipe, Restore};
 pub use envelope::{Envelope, Payload, Version};
 pub use error::Invalid;
 pub use governance::{
@@ -65,5 +65,5 @@ pub use numbers::{
 };
 pub use plan_delta::{Delta, PlanDelta};
 pub use resource::Resource;
-pub use shared_variables::{AllotmentCost, DualValue, Priors, SharedVariables};
+pub use shared_variables::{AllotmentCost, DualValue, PointTerms, Priors, SharedVariables};
 pub use unit::{Dimension, Quantity, Quantum, Ratio, Unit};

@@ -174,10 +174,13 @@ impl JsonSchema for FixedVec {
 
 /// A finite floating-point number; zero is positive.
 ///
-/// On the wire it is always 64 bits wide. It appears only where its owner keeps
-/// it: what members share is [`Fixed`].
+/// On the wire it is always 64 bits wide. It appears where its owner keeps it and
+/// in what is published once for all; what is added up over members is [`Fixed`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
 pub struct Finite(f64);
+
+// There is no NaN.
+impl Eq for Finite {}
 
 impl Finite {
     /// Takes a finite number; a negative zero becomes zero.

@@ -8,20 +8,21 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Invalid, expect_length, strictly_increasing};
 use crate::hash::{Commitment, MessageId, PricesId};
 use crate::ids::{ContractId, CouplingId};
-use crate::numbers::{Attempt, Epoch, FixedVec, Round, Wide};
+use crate::numbers::{Attempt, Epoch, Fixed, FixedVec, Round, Wide};
 
 /// What a member sends in a round: its exchange with each coupling, and what it
 /// knows about how that answers to prices.
 ///
 /// All numbers are fixed-point; their units and scales are in the contract. The
-/// member's rows are the steps of its couplings, couplings in increasing order
-/// of their names: that order is meant wherever a list has one item for each
-/// row. Nothing here says whose it is; the [`Envelope`](crate::Envelope) does.
+/// member's rows are the steps of its couplings in the order in which the
+/// contract has its rows: that order is meant wherever a list has one item for
+/// each row. Nothing here says whose it is; the [`Envelope`](crate::Envelope)
+/// does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SharedVariables {
-    /// The exchange `s` with each coupling at each of its steps, as an increment
-    /// on `base`.
+    /// The exchange `s` with each coupling at each of its steps, at the first
+    /// point of the call that this answers.
     #[serde(deserialize_with = "crate::json::unique_map")]
     pub forecasts: BTreeMap<CouplingId, FixedVec>,
     /// Sensitivities and certificate terms.
@@ -37,8 +38,8 @@ pub struct SharedVariables {
     pub round: Round,
     /// The repetition of the round.
     pub attempt: Attempt,
-    /// The member's last counted message, which `forecasts` increments; absent
-    /// in its first, which increments zero.
+    /// The member's last counted message, which this one supersedes; absent in
+    /// its first.
     pub base: Option<MessageId>,
     /// The prices that this answers; absent for the epoch's reference prices.
     pub prices: Option<PricesId>,
@@ -51,66 +52,95 @@ crate::canonical_record!(SharedVariables {
 } check SharedVariables::check);
 
 /// A member's sensitivities and certificate terms.
-///
-/// `S` is minus the derivative of `s` by the prices, `y` the price that the
-/// member itself settled at, `λ₀` the epoch's reference price, `μ` the barrier
-/// parameter, `t` the derivative of `s` by `μ`. A method that does not use a
-/// list leaves it empty; a list that is not empty has one item for each row.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Priors {
-    /// The upper triangle of the symmetric `S`, row by row: row `i` holds its
-    /// columns `i` to `m - 1`, so there are `m (m + 1) / 2` items for `m` rows.
-    pub sensitivity: FixedVec,
-    /// `S (y - λ₀)`.
-    pub sensitivity_gap: FixedVec,
-    /// `μ t`.
-    pub barrier_rate: FixedVec,
-    /// `(y - λ₀)ᵀ S (y - λ₀)`.
-    pub spread: Wide,
-    /// The least value of the member's Lagrangian at the prices of earlier
-    /// rounds, rounded down, in increasing order of the rounds.
+    /// What the member says at each full point of the call, in their order.
+    pub points: Vec<PointTerms>,
+    /// The least value of the member's Lagrangian at points of this call and of
+    /// calls that it missed, in increasing order of (round, point).
     pub dual_values: Vec<DualValue>,
     /// The member's cost at allotments, rounded up, in increasing order of
     /// (round, candidate).
     pub allotment_costs: Vec<AllotmentCost>,
-    /// For each row the least exchange that the member can have, rounded down.
-    pub support_lower: FixedVec,
-    /// For each row the most exchange that the member can have, rounded up.
-    pub support_upper: FixedVec,
+    /// The weight of the member's barrier.
+    pub barrier_weight: Fixed,
+    /// The same times the number of its barrier terms.
+    pub barrier_total: Fixed,
 }
 
 crate::canonical_record!(Priors {
-    sensitivity,
-    sensitivity_gap,
-    barrier_rate,
-    spread,
+    points,
     dual_values,
     allotment_costs,
-    support_lower,
-    support_upper,
+    barrier_weight,
+    barrier_total,
 });
 
-/// The least value of a member's Lagrangian at the prices of one round.
+/// What a member says at one point: a price, a barrier parameter, shares.
+///
+/// `S` is minus the derivative of the exchange `s` by the prices `λ`, `y` the
+/// price that the member itself settled at, `μ` the barrier parameter, `t` the
+/// derivative of `s` by `μ`; `m` is the number of its rows. A method that does
+/// not use a list leaves it empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PointTerms {
+    /// `s`; empty for the first point, whose exchange is
+    /// [`forecasts`](SharedVariables::forecasts).
+    pub exchange: FixedVec,
+    /// The upper triangle of the symmetric `S`, row by row: row `i` holds its
+    /// columns `i` to `m - 1`, so there are `m (m + 1) / 2` items; or the `m`
+    /// items of its diagonal alone; or none. In units of `2^exponent` quanta.
+    pub sensitivity: FixedVec,
+    /// The common binary exponent of the sensitivities.
+    pub exponent: u8,
+    /// `S (y - λ)`, with the `λ` of the point.
+    pub sensitivity_gap: FixedVec,
+    /// `t`.
+    pub barrier_rate: FixedVec,
+    /// `μ t`, with the `μ` of the point.
+    pub barrier_offset: FixedVec,
+    /// `(y - λ)ᵀ S (y - λ)`.
+    pub spread: Wide,
+}
+
+crate::canonical_record!(PointTerms {
+    exchange,
+    sensitivity,
+    exponent,
+    sensitivity_gap,
+    barrier_rate,
+    barrier_offset,
+    spread,
+});
+
+/// The least value of a member's Lagrangian at one point of one round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DualValue {
-    /// The round whose prices are meant.
+    /// The round of the call.
     pub round: Round,
-    /// The value, rounded down.
-    pub value: Wide,
+    /// Which of that call's points.
+    pub point: u32,
+    /// The value, rounded down; absent where the member has no bound.
+    pub value: Option<Wide>,
 }
 
-crate::canonical_record!(DualValue { round, value });
+crate::canonical_record!(DualValue {
+    round,
+    point,
+    value
+});
 
 /// A member's cost at one allotment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AllotmentCost {
-    /// The round that the allotment follows from.
+    /// The round of the call.
     pub round: Round,
-    /// Which of that round's candidates.
-    pub candidate: u8,
+    /// Which of that call's candidates.
+    pub candidate: u32,
     /// The cost, rounded up; absent where the member cannot live with the
     /// allotment.
     pub cost: Option<Wide>,
@@ -149,35 +179,39 @@ impl Priors {
     /// # Errors
     /// Names the first list that does not fit.
     pub fn check(&self, rows: usize) -> Result<(), Invalid> {
-        let triangle = rows.saturating_mul(rows.saturating_add(1)) / 2;
-        for (what, list, expected) in [
-            ("sensitivity", &self.sensitivity, triangle),
-            ("sensitivity_gap", &self.sensitivity_gap, rows),
-            ("barrier_rate", &self.barrier_rate, rows),
-            ("support_lower", &self.support_lower, rows),
-            ("support_upper", &self.support_upper, rows),
-        ] {
-            if !list.is_empty() {
-                expect_length(what, expected, list.len())?;
-            }
-        }
-        let (lower, upper) = (&self.support_lower, &self.support_upper);
-        expect_length("support_upper", lower.len(), upper.len())?;
-        if let Some(index) = (0..lower.len()).find(|&row| lower[row] > upper[row]) {
-            return Err(Invalid::EmptyInterval {
-                what: "support",
-                index,
-            });
+        for (index, point) in self.points.iter().enumerate() {
+            let exchange = if index == 0 { 0 } else { rows };
+            expect_length("exchange", exchange, point.exchange.len())?;
+            point.check(rows)?;
         }
         strictly_increasing(
-            "rounds of dual_values",
-            self.dual_values.iter().map(|item| item.round),
+            "dual_values",
+            self.dual_values.iter().map(|item| (item.round, item.point)),
         )?;
         strictly_increasing(
-            "rounds of allotment_costs",
+            "allotment_costs",
             self.allotment_costs
                 .iter()
                 .map(|item| (item.round, item.candidate)),
         )
+    }
+}
+
+impl PointTerms {
+    fn check(&self, rows: usize) -> Result<(), Invalid> {
+        let triangle = rows.saturating_mul(rows.saturating_add(1)) / 2;
+        if self.sensitivity.len() != rows && !self.sensitivity.is_empty() {
+            expect_length("sensitivity", triangle, self.sensitivity.len())?;
+        }
+        for (what, list) in [
+            ("sensitivity_gap", &self.sensitivity_gap),
+            ("barrier_rate", &self.barrier_rate),
+            ("barrier_offset", &self.barrier_offset),
+        ] {
+            if !list.is_empty() {
+                expect_length(what, rows, list.len())?;
+            }
+        }
+        Ok(())
     }
 }
