@@ -290,7 +290,7 @@ fn json_refuses_what_is_unknown_or_twice() {
 #[test]
 fn json_refuses_what_cbor_refuses() {
     let mut shared = vector("shared_variables");
-    shared["priors"]["sensitivity"] = json!([1, 2]);
+    shared["priors"]["points"][0]["sensitivity"] = json!([1, 2]);
     let error = from_json::<SharedVariables>(&shared.to_string()).expect_err("a bad length");
     assert_eq!(error.to_string(), "sensitivity has 2 items, expected 6");
     let mut problem = vector("local_problem");

@@ -192,39 +192,50 @@ fn couplings() -> impl Strategy<Value = BTreeMap<CouplingId, FixedVec>> {
     proptest::collection::btree_map(id(), (0..4_usize).prop_flat_map(fixed), 0..4)
 }
 
-fn priors(rows: usize) -> impl Strategy<Value = Priors> {
+fn point_terms(rows: usize) -> impl Strategy<Value = PointTerms> {
     let pick = |length: usize| prop_oneof![Just(FixedVec::default()), fixed(length)];
-    let support = option::of((fixed(rows), fixed(rows))).prop_map(|pair| {
-        let (one, other) = pair.unwrap_or_default();
-        let sort = |pick: fn(i64, i64) -> i64| {
-            one.iter()
-                .zip(other.iter())
-                .map(|(a, b)| pick(*a, *b))
-                .collect::<FixedVec>()
-        };
-        (sort(i64::min), sort(i64::max))
-    });
-    let duals = proptest::collection::btree_map(small(), wide(), 0..4);
-    let costs = proptest::collection::btree_map((small(), any::<u8>()), option::of(wide()), 0..4);
     (
-        pick(rows * (rows + 1) / 2),
+        fixed(rows),
+        prop_oneof![pick(rows * (rows + 1) / 2), fixed(rows)],
+        any::<u8>(),
+        pick(rows),
         pick(rows),
         pick(rows),
         wide(),
-        duals,
-        costs,
-        support,
     )
         .prop_map(
-            |(sensitivity, gap, rate, spread, duals, costs, support)| Priors {
+            |(exchange, sensitivity, exponent, gap, rate, offset, spread)| PointTerms {
+                exchange,
                 sensitivity,
+                exponent,
                 sensitivity_gap: gap,
                 barrier_rate: rate,
+                barrier_offset: offset,
                 spread,
+            },
+        )
+}
+
+fn priors(rows: usize) -> impl Strategy<Value = Priors> {
+    let values = || proptest::collection::btree_map((small(), small()), option::of(wide()), 0..4);
+    (
+        vec(point_terms(rows), 0..3),
+        values(),
+        values(),
+        integer(),
+        integer(),
+    )
+        .prop_map(|(mut points, duals, costs, weight, total)| {
+            if let Some(first) = points.first_mut() {
+                first.exchange = FixedVec::default();
+            }
+            Priors {
+                points,
                 dual_values: duals
                     .into_iter()
-                    .map(|(round, value)| DualValue {
+                    .map(|((round, point), value)| DualValue {
                         round: Round(round),
+                        point,
                         value,
                     })
                     .collect(),
@@ -236,10 +247,10 @@ fn priors(rows: usize) -> impl Strategy<Value = Priors> {
                         cost,
                     })
                     .collect(),
-                support_lower: support.0,
-                support_upper: support.1,
-            },
-        )
+                barrier_weight: Fixed(weight),
+                barrier_total: Fixed(total),
+            }
+        })
 }
 
 pub fn shared_variables() -> impl Strategy<Value = SharedVariables> {
@@ -276,30 +287,107 @@ pub fn shared_variables() -> impl Strategy<Value = SharedVariables> {
         )
 }
 
+/// A random number for each coupling and step of `rows`.
+fn numbers(
+    rows: &BTreeMap<CouplingId, FixedVec>,
+) -> impl Strategy<Value = BTreeMap<CouplingId, Vec<Finite>>> + use<> {
+    let lengths: Vec<_> = rows.iter().map(|(id, v)| (id.clone(), v.len())).collect();
+    let total = lengths.iter().map(|(_, length)| length).sum::<usize>();
+    vec(finite(), total).prop_map(move |values| {
+        let mut values = values.into_iter();
+        let take = |(id, length): &(CouplingId, usize)| {
+            (id.clone(), values.by_ref().take(*length).collect())
+        };
+        lengths.iter().map(take).collect()
+    })
+}
+
+fn barrier() -> impl Strategy<Value = Finite> {
+    finite().prop_map(|value| Finite::new(value.get().abs()).expect("finite"))
+}
+
+fn price_point(rows: BTreeMap<CouplingId, FixedVec>) -> impl Strategy<Value = PricePoint> {
+    let shares = numbers(&rows);
+    (integer(), barrier(), shares, finite()).prop_map(move |(shift, barrier, shares, damping)| {
+        let mut multipliers = rows.clone();
+        for price in multipliers
+            .values_mut()
+            .flat_map(|prices| prices.iter_mut())
+        {
+            *price ^= shift;
+        }
+        PricePoint {
+            multipliers,
+            barrier,
+            shares,
+            damping,
+        }
+    })
+}
+
+fn recipe(points: u32) -> impl Strategy<Value = Recipe> {
+    let theta = (0.0..=1.0_f64).prop_map(|theta| Finite::new(theta).expect("finite"));
+    (0..4_u8, 0..points, theta).prop_map(|(kind, point, theta)| match kind {
+        0 => Recipe::Alone,
+        1 => Recipe::Predicted { point },
+        2 => Recipe::Restored { point, theta },
+        _ => Recipe::Mixed { point, theta },
+    })
+}
+
+fn candidate() -> impl Strategy<Value = Option<CandidateRef>> {
+    option::of((small(), small()).prop_map(|(round, index)| CandidateRef {
+        round: Round(round),
+        index,
+    }))
+}
+
 pub fn dual_variables() -> impl Strategy<Value = DualVariables> {
-    (
-        couplings(),
-        any::<bool>(),
+    let counted = (small(), small()).prop_map(|(round, point)| Counted {
+        round: Round(round),
+        point,
+    });
+    let said = (
         id(),
         unsigned(),
         small(),
-        integer(),
+        proptest::collection::btree_map(id(), counted, 0..4),
         btree_set(any::<[u8; 32]>().prop_map(MessageId), 0..4),
-    )
+    );
+    (couplings(), 0..3_usize, said)
+        .prop_flat_map(|(rows, others, said)| {
+            let points = 1 + others as u32;
+            let restore = (numbers(&rows), numbers(&rows))
+                .prop_map(|(step, shares)| Restore { step, shares });
+            (
+                (Just(said), 1..=points, vec(recipe(points), 0..4)),
+                price_point(rows.clone()),
+                vec(price_point(rows.clone()), others),
+                (candidate(), candidate()),
+                option::of(restore),
+                (finite(), numbers(&rows)),
+            )
+        })
         .prop_map(
-            |(multipliers, share, contract_id, epoch, round, barrier, cohort)| {
-                let shares = if share {
-                    multipliers.clone()
-                } else {
-                    BTreeMap::new()
-                };
+            |(head, main, alternatives, (best, settle), restore, (mean_weight, penalties))| {
+                let ((contract_id, epoch, round, counted, cohort), full_points, candidates) = head;
                 DualVariables {
-                    multipliers,
+                    multipliers: main.multipliers,
                     contract_id,
                     epoch: Epoch(epoch),
                     round: Round(round),
-                    barrier: Fixed(barrier & i64::MAX),
-                    shares,
+                    barrier: main.barrier,
+                    shares: main.shares,
+                    damping: main.damping,
+                    alternatives,
+                    full_points,
+                    candidates,
+                    counted,
+                    best,
+                    restore,
+                    mean_weight,
+                    penalties,
+                    settle,
                     cohort,
                 }
             },
