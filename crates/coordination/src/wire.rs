@@ -210,7 +210,8 @@ pub struct ReplyHead {
 /// The message that carries the reply of `member`, in its first attempt.
 ///
 /// # Errors
-/// When the reply does not fit the frame, or has no points or too many.
+/// When the reply does not fit the frame, or has too many points. A reply
+/// without points (a settlement) carries no exchange.
 pub fn shared_from_reply(
     names: &RowNames,
     frame: &Frame,
@@ -219,7 +220,7 @@ pub fn shared_from_reply(
     head: &ReplyHead,
 ) -> Result<SharedVariables, WireError> {
     let layout = Layout::of_member(names, frame, member)?;
-    count("points", 1, MAX_POINTS, reply.terms.len())?;
+    count("points", 0, MAX_POINTS, reply.terms.len())?;
     let mut points = Vec::new();
     let mut forecasts = BTreeMap::new();
     for (index, terms) in reply.terms.iter().enumerate() {
@@ -291,14 +292,19 @@ pub fn reply_from_shared(
 ) -> Result<Reply, WireError> {
     let layout = Layout::of_member(names, frame, member)?;
     let priors = &shared.priors;
-    count("points", 1, MAX_POINTS, priors.points.len())?;
+    count("points", 0, MAX_POINTS, priors.points.len())?;
     check_values(shared)?;
-    let first = layout.join(
-        "forecasts",
-        &shared.forecasts,
-        |v| v.as_slice(),
-        |_, v| Ok(*v),
-    )?;
+    // A settlement has no point, and then no exchange either.
+    let first = if priors.points.is_empty() && shared.forecasts.is_empty() {
+        Vec::new()
+    } else {
+        layout.join(
+            "forecasts",
+            &shared.forecasts,
+            |v| v.as_slice(),
+            |_, v| Ok(*v),
+        )?
+    };
     let terms = priors
         .points
         .iter()
