@@ -1,2 +1,7 @@
 //! The `cosmosmesh` program.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cosmosmesh_cli::run(std::env::args_os())
+}

@@ -2,3 +2,8 @@
 
 pub mod kpi;
 pub mod report;
+pub mod run;
+
+pub use cosmosmesh_contact as contact;
+pub use cosmosmesh_optimize as optimize;
+pub use cosmosmesh_sim::agreement::TimedRound;

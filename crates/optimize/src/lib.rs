@@ -33,6 +33,7 @@ pub mod laws;
 mod ldl;
 pub mod method;
 pub mod problem;
+pub mod rounds;
 pub mod seeded;
 pub mod sparse;
 pub mod wiring;

@@ -107,7 +107,8 @@ impl Sums {
         for (a, &r) in rows.iter().enumerate() {
             let quantum = fixed::GAP * frame.rows[r].scale;
             self.sensitivity_gap[r] -= (by[a] / quantum).round() as i128;
-            let gap = fixed::from_quanta(t.sensitivity_gap[a], quantum);
+            let gap = t.sensitivity_gap.get(a).copied().unwrap_or(0);
+            let gap = fixed::from_quanta(gap, quantum);
             spread += moved[a] * (by[a] - 2.0 * gap);
         }
         self.spread += (spread / SPREAD).round() as i128;

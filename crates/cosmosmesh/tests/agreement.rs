@@ -1,0 +1,227 @@
+//! The agreement of a shipped scenario, from end to end in one process.
+
+use std::collections::BTreeSet;
+
+use cosmosmesh::run::{Options, Run, run, shipped_scenario};
+use cosmosmesh_mission::{Canonical as _, Envelope, Payload};
+use cosmosmesh_optimize::problem::OpenProblem;
+use cosmosmesh_optimize::seeded::Seeded;
+use cosmosmesh_planning::mission::Mission;
+use cosmosmesh_planning::scenario::Scenario;
+
+const NAME: &str = "energy_balance";
+
+fn agree(options: &Options) -> Run {
+    let text = shipped_scenario(NAME).expect("it is shipped");
+    run("energy_balance.toml", text, options, &mut |_| {}).expect("it runs")
+}
+
+#[test]
+fn a_plan_is_agreed_certified_and_sound() {
+    let found = agree(&Options {
+        check_central: true,
+        ..Options::default()
+    })
+    .figures;
+    assert!(found.agreed, "{found:?}");
+    assert!(found.violations.is_empty(), "{:?}", found.violations);
+    assert_eq!(found.coupling_violation_max, 0);
+    assert!(found.certified_relative_gap.expect("certified") <= 1e-4);
+    assert!(found.central_relative_error.expect("compared") <= 1e-4);
+    assert!(found.physical_residual_max <= 1e-6);
+    let (lower, upper) = (
+        found.lower_value.expect("a bound"),
+        found.upper_value.expect("a plan"),
+    );
+    assert!(lower <= upper);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_digest_also_when_messages_are_lost() {
+    for (seed, loss) in [(0, 0.0), (1, 0.3), (2, 0.3)] {
+        let options = Options {
+            seed,
+            loss,
+            gap: 1e-3,
+            ..Options::default()
+        };
+        let (one, two) = (agree(&options), agree(&options));
+        assert_eq!(one.figures, two.figures, "seed {seed}, loss {loss}");
+        assert!(
+            one.figures.agreed,
+            "seed {seed}, loss {loss}: {:?}",
+            one.figures
+        );
+    }
+}
+
+#[test]
+fn the_state_is_a_function_of_the_set_of_messages() {
+    let found = agree(&Options {
+        loss: 0.2,
+        seed: 5,
+        gap: 1e-3,
+        ..Options::default()
+    });
+    let digest = found.ledger.state().expect("a state").digest;
+    let all: Vec<Envelope> = found.ledger.messages().values().cloned().collect();
+    for seed in 0..5 {
+        let mut chance = Seeded::new(seed);
+        let mut order: Vec<usize> = (0..all.len()).collect();
+        for k in (1..order.len()).rev() {
+            order.swap(k, chance.below(k as u64 + 1) as usize);
+        }
+        let mut ledger = found.ledger.clone_empty();
+        for k in order {
+            ledger.insert(all[k].clone()).expect("a good message");
+            // Duplicates change nothing.
+            let again = ledger.insert(all[k].clone()).expect("a good message");
+            assert!(!again);
+        }
+        assert_eq!(
+            ledger.state().expect("a state").digest,
+            digest,
+            "order of seed {seed}"
+        );
+    }
+    // Without a message that counted, the state says what is missing.
+    let counted = all
+        .iter()
+        .find_map(|e| match &e.payload {
+            Payload::DualVariables(d) => d.cohort.first().copied(),
+            _ => None,
+        })
+        .expect("a cohort");
+    let mut ledger = found.ledger.clone_empty();
+    for e in &all {
+        if e.id().expect("an id") != counted {
+            ledger.insert(e.clone()).expect("a good message");
+        }
+    }
+    let state = ledger.state().expect("a state");
+    assert_eq!(state.missing, BTreeSet::from([counted]));
+    assert_ne!(state.digest, digest);
+}
+
+#[test]
+fn prices_that_do_not_follow_from_their_cohort_prove_a_fault() {
+    let found = agree(&Options::default());
+    let mut ledger = found.ledger.clone_empty();
+    let mut bent = None;
+    for e in found.ledger.messages().values() {
+        let mut e = e.clone();
+        if let Payload::DualVariables(d) = &mut e.payload {
+            if d.round.0 == 3 {
+                let (_, prices) = d.multipliers.iter_mut().next().expect("a coupling");
+                prices.0[0] += 1;
+                bent = Some(e.id().expect("an id"));
+            }
+        }
+        ledger.insert(e).expect("a well-formed message");
+    }
+    let fault = ledger
+        .state()
+        .expect("a state")
+        .fault
+        .expect("a fault is found");
+    assert_eq!(Some(fault.0), bent);
+}
+
+/// Every number of a problem that is not a bare sign or a round power of two.
+fn secrets(problem: &OpenProblem) -> BTreeSet<u64> {
+    let p = problem.parts();
+    let matrices = p.p.triplets().chain(p.a.triplets()).map(|(_, _, v)| v);
+    matrices
+        .chain(p.q.iter().copied())
+        .chain(p.l.iter().copied())
+        .chain(p.u.iter().copied())
+        .filter(|v| v.is_finite() && v.to_bits().trailing_zeros() < 40)
+        // Weights of mixtures, which every call names.
+        .filter(|v| ![0.02, 0.05, 0.1, 0.2].contains(&v.abs()))
+        .map(f64::to_bits)
+        .collect()
+}
+
+#[test]
+fn no_private_field_reaches_a_message() {
+    let text = shipped_scenario(NAME).expect("it is shipped");
+    let scenario = Scenario::parse(NAME, text).expect("a scenario");
+    let mission = Mission::build(&scenario).expect("a mission");
+    let coupled = mission.normal_form().expect("a normal form");
+    let found = agree(&Options::default());
+    assert!(found.ledger.messages().len() > 20);
+    for m in &coupled.members {
+        let secrets = secrets(&m.problem);
+        assert!(
+            secrets.len() > 5,
+            "{} has numbers to look for",
+            m.problem.id()
+        );
+        let touched: BTreeSet<&str> = m
+            .rows
+            .iter()
+            .map(|&r| coupled.rows[r].coupling.as_str())
+            .collect();
+        for e in found.ledger.messages().values() {
+            let bytes = e.to_cbor().expect("an encoding");
+            for window in bytes.windows(8) {
+                let v = u64::from_be_bytes(window.try_into().expect("eight bytes"));
+                assert!(
+                    !secrets.contains(&v),
+                    "{} is in a message",
+                    f64::from_bits(v)
+                );
+            }
+            if e.author.as_str() != m.problem.id().as_str() {
+                continue;
+            }
+            // A member speaks of its own couplings and of nothing else.
+            match &e.payload {
+                Payload::SharedVariables(s) => {
+                    assert!(s.forecasts.keys().all(|c| touched.contains(c.as_str())));
+                }
+                Payload::PlanDelta(_) | Payload::DualVariables(_) => {}
+                other => panic!("an agreement sends no {other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn bad_input_says_where_and_what() {
+    let text = shipped_scenario(NAME).expect("it is shipped");
+    let broken = text.replacen("round_limit_s = 60", "round_limit_s = -60", 1);
+    assert_ne!(text, broken);
+    let error = run("mine.toml", &broken, &Options::default(), &mut |_| {}).expect_err("refused");
+    let line = 1 + broken[..broken.find("round_limit_s").expect("it is there")]
+        .matches('\n')
+        .count();
+    let said = error.to_string();
+    assert!(
+        said.contains(&format!("mine.toml:{line}:")) && said.contains("-60"),
+        "{said}"
+    );
+    for options in [
+        Options {
+            gap: 0.0,
+            ..Options::default()
+        },
+        Options {
+            gap: f64::NAN,
+            ..Options::default()
+        },
+        Options {
+            loss: 1.0,
+            ..Options::default()
+        },
+        Options {
+            loss: -0.1,
+            ..Options::default()
+        },
+    ] {
+        assert!(
+            run("mine.toml", text, &options, &mut |_| {}).is_err(),
+            "{options:?}"
+        );
+    }
+}

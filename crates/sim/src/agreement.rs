@@ -1,0 +1,434 @@
+//! An agreement in virtual time.
+//!
+//! The closer opens a round; each member answers when the prices have reached
+//! it; the round closes when all answers are in, or when those that the
+//! contact plan lets arrive within the round's limit must have come. Who is
+//! not there is carried forward.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+
+use cosmosmesh_contact::ContactPlan;
+use cosmosmesh_coordination::closer::Closer;
+use cosmosmesh_coordination::contract::Contract;
+use cosmosmesh_coordination::ledger::{Ledger, Refused};
+use cosmosmesh_coordination::member::{Member, MemberError};
+use cosmosmesh_coordination::progress::{ClosedRound, Phase, Plan};
+use cosmosmesh_mission::{Canonical as _, Delta, EncodeError, Envelope, Payload, UtcSeconds};
+
+use crate::network::{Carried, Network, UnknownNode};
+
+/// How messages travel and rounds are timed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Terms {
+    /// When the agreement begins, in seconds of the plan's time base.
+    pub start_s: f64,
+    /// Longest time that a round waits, in seconds.
+    pub round_limit_s: f64,
+    /// What a message needs besides its body, in bytes.
+    pub overhead_bytes: u64,
+    /// How long a member takes to answer, in seconds.
+    pub compute_s: f64,
+    /// How far clocks may differ, in seconds.
+    pub clock_bound_s: f64,
+    /// Each message is lost with this probability.
+    pub loss: f64,
+    /// Decides which.
+    pub seed: u64,
+    /// Rounds after which the agreement is given up.
+    pub most_rounds: u32,
+}
+
+/// One closed round with its times.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TimedRound {
+    /// What it found.
+    pub closed: ClosedRound,
+    /// When it closed, in seconds since the start.
+    pub at_s: f64,
+}
+
+/// How an agreement ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Every message.
+    pub ledger: Ledger,
+    /// The rounds.
+    pub rounds: Vec<TimedRound>,
+    /// The plan, if the members agreed.
+    pub plan: Option<Plan>,
+    /// The last lower bound, cost units.
+    pub lower: Option<f64>,
+    /// Prices by frame row, of the point with the best lower bound or the
+    /// last one.
+    pub price: Vec<f64>,
+    /// Variables of each member's plan, if it signed one off.
+    pub x: Vec<Option<Vec<f64>>>,
+    /// What was sent, end to end.
+    pub sent: Carried,
+    /// What each contact of the plan carried.
+    pub carried: BTreeMap<usize, Carried>,
+    /// How long it took, in seconds.
+    pub virtual_time_s: f64,
+}
+
+/// Why an agreement could not be run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AgreementError {
+    /// A member has no node.
+    #[error(transparent)]
+    Node(#[from] UnknownNode),
+    /// A member failed.
+    #[error("member {member}: {source}")]
+    Member {
+        /// Its name.
+        member: String,
+        /// Why.
+        source: MemberError,
+    },
+    /// A message was refused by the ledger.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// A message has no encoding.
+    #[error(transparent)]
+    Encoding(#[from] EncodeError),
+}
+
+/// An event, ordered by time and then by when it was planned.
+#[derive(Debug)]
+struct Event {
+    at_s: f64,
+    order: u64,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    /// Messages arrive at a member.
+    Arrive(usize, Vec<Envelope>),
+    /// A member has finished thinking.
+    Act(usize),
+    /// The round must close; of which closing it is.
+    Deadline(u32),
+}
+
+impl PartialEq for Event {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+impl Eq for Event {}
+impl PartialOrd for Event {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Event {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.at_s
+            .total_cmp(&other.at_s)
+            .then(self.order.cmp(&other.order))
+    }
+}
+
+/// Runs the agreement; `watch` is told of every closed round.
+///
+/// # Errors
+///
+/// When a member cannot take part. Running out of rounds is no error: the
+/// outcome then has no plan.
+pub fn run(
+    contract: &Arc<Contract>,
+    members: Vec<Member>,
+    plan: &ContactPlan,
+    terms: Terms,
+    watch: &mut dyn FnMut(&TimedRound),
+) -> Result<Ended, AgreementError> {
+    let names: Vec<String> = contract.members().iter().map(ToString::to_string).collect();
+    let network = Network::new(plan, &names, terms.overhead_bytes, terms.loss, terms.seed)?;
+    let mut run = Run {
+        contract: contract.clone(),
+        names,
+        closer: Closer::new(contract.clone()),
+        ledger: Ledger::new(contract.clone()),
+        network,
+        terms,
+        queue: BinaryHeap::new(),
+        order: 0,
+        now_s: terms.start_s,
+        openings: Vec::new(),
+        acknowledged: vec![0; members.len()],
+        reply_bytes: vec![0; members.len()],
+        thinking: vec![false; members.len()],
+        members,
+        rounds: Vec::new(),
+        closings: 0,
+        ended: false,
+    };
+    run.open()?;
+    while let Some(Reverse(event)) = run.queue.pop() {
+        run.now_s = event.at_s;
+        run.handle(event.what, watch)?;
+        if run.ended {
+            break;
+        }
+    }
+    Ok(run.finish())
+}
+
+struct Run {
+    contract: Arc<Contract>,
+    names: Vec<String>,
+    closer: Closer,
+    ledger: Ledger,
+    network: Network,
+    terms: Terms,
+    queue: BinaryHeap<Reverse<Event>>,
+    order: u64,
+    now_s: f64,
+    members: Vec<Member>,
+    /// Every opening so far, and its size.
+    openings: Vec<(Envelope, u64)>,
+    /// How many openings each member is known to have.
+    acknowledged: Vec<usize>,
+    /// Size of each member's last answer.
+    reply_bytes: Vec<u64>,
+    thinking: Vec<bool>,
+    rounds: Vec<TimedRound>,
+    closings: u32,
+    ended: bool,
+}
+
+impl Run {
+    fn plan(&mut self, at_s: f64, what: What) {
+        self.order += 1;
+        self.queue.push(Reverse(Event {
+            at_s,
+            order: self.order,
+            what,
+        }));
+    }
+
+    fn at(&self, i: usize) -> impl FnOnce(MemberError) -> AgreementError + use<> {
+        let member = self.names[i].clone();
+        move |source| AgreementError::Member { member, source }
+    }
+
+    fn clock(&self) -> UtcSeconds {
+        UtcSeconds(self.now_s.floor() as i64)
+    }
+
+    fn open(&mut self) -> Result<(), AgreementError> {
+        let c = self.contract.closer();
+        let now = self.clock();
+        let opening = self
+            .closer
+            .open(&mut self.members[c], now)
+            .map_err(self.at(c))?;
+        self.publish(opening)
+    }
+
+    /// Sends an opening to every member, with all those that it may lack, and
+    /// sets the deadline by the contact plan.
+    fn publish(&mut self, opening: Envelope) -> Result<(), AgreementError> {
+        let bytes = opening.to_cbor()?.len() as u64;
+        self.ledger.insert(opening.clone())?;
+        self.openings.push((opening, bytes));
+        let c = self.contract.closer();
+        let limit_s = self.now_s + self.terms.round_limit_s;
+        let mut deadline_s = self.now_s;
+        let waits_for_rounding = matches!(self.closer.progress().phase(), Phase::Settling(_));
+        for i in 0..self.members.len() {
+            let missing = &self.openings[self.acknowledged[i]..];
+            let bundle: Vec<Envelope> = missing.iter().map(|(e, _)| e.clone()).collect();
+            let size: u64 = missing.iter().map(|(_, b)| b).sum();
+            if i == c {
+                self.plan(self.now_s, What::Arrive(i, bundle));
+                continue;
+            }
+            // What the plan promises, whether or not this copy is lost.
+            let there = self.network.expect(c, i, size, self.now_s);
+            let estimate = self.reply_bytes[i].max(self.guess_bytes(i));
+            let back = there.and_then(|t| {
+                self.network
+                    .expect(i, c, estimate, t + self.terms.compute_s)
+            });
+            if let Some(back) = back.filter(|b| *b <= limit_s) {
+                deadline_s = deadline_s.max(back);
+            }
+            if let Some(arrival) = self.network.send(c, i, size, self.now_s) {
+                self.plan(arrival, What::Arrive(i, bundle));
+            }
+        }
+        // The slack members of a settlement answer after the others.
+        let trips = if waits_for_rounding { 2.0 } else { 1.0 };
+        let wait = (deadline_s - self.now_s) * trips
+            + self.terms.clock_bound_s
+            + self.terms.compute_s * trips
+            + 0.25 * (deadline_s - self.now_s);
+        let closing = self.closings;
+        self.plan(
+            self.now_s + wait.min(self.terms.round_limit_s),
+            What::Deadline(closing),
+        );
+        Ok(())
+    }
+
+    /// About how large the first answer of a member will be.
+    fn guess_bytes(&self, i: usize) -> u64 {
+        let m = self.contract.frame().members[i].rows.len() as u64;
+        5 * m * (m + 1) / 2 + 200
+    }
+
+    fn handle(
+        &mut self,
+        what: What,
+        watch: &mut dyn FnMut(&TimedRound),
+    ) -> Result<(), AgreementError> {
+        match what {
+            What::Arrive(i, envelopes) => {
+                for e in &envelopes {
+                    self.members[i].hear(e).map_err(self.at(i))?;
+                    if i == self.contract.closer() {
+                        self.closer.take(e).map_err(self.at(i))?;
+                        self.note_acknowledgement(e);
+                    }
+                }
+                if !self.thinking[i] {
+                    self.thinking[i] = true;
+                    self.plan(self.now_s + self.terms.compute_s, What::Act(i));
+                }
+            }
+            What::Act(i) => {
+                self.thinking[i] = false;
+                let now = self.clock();
+                let said = self.members[i].act(now).map_err(self.at(i))?;
+                self.send_out(i, said)?;
+            }
+            What::Deadline(closing) => {
+                // A deadline only prompts; one that was overtaken says nothing.
+                if closing == self.closings {
+                    return self.close(watch);
+                }
+                return Ok(());
+            }
+        }
+        if self.closer.answered().iter().all(|a| *a)
+            && self.closer.progress().phase() != Phase::Agreed
+        {
+            self.close(watch)?;
+        }
+        Ok(())
+    }
+
+    /// The prices that an answer names are there; so are all earlier ones.
+    fn note_acknowledgement(&mut self, e: &Envelope) {
+        if let (Payload::SharedVariables(s), Some(i)) =
+            (&e.payload, self.contract.place(e.author.as_str()))
+        {
+            self.acknowledged[i] = self.acknowledged[i]
+                .max(s.round.0 as usize)
+                .min(self.openings.len());
+        }
+    }
+
+    fn send_out(&mut self, from: usize, said: Vec<Envelope>) -> Result<(), AgreementError> {
+        let c = self.contract.closer();
+        // Answers go to the closer; allocations to all members of the coupling
+        // as well. Messages for one receiver travel together.
+        let mut bundles: BTreeMap<usize, (Vec<Envelope>, u64)> = BTreeMap::new();
+        for e in said {
+            let bytes = e.to_cbor()?.len() as u64;
+            self.ledger.insert(e.clone())?;
+            let mut to = vec![c];
+            match &e.payload {
+                Payload::PlanDelta(d) => {
+                    let Delta::Allocation { coupling, .. } = &d.delta else {
+                        continue;
+                    };
+                    to.extend(self.touching(coupling.as_str()));
+                }
+                _ => self.reply_bytes[from] = bytes,
+            }
+            to.sort_unstable();
+            to.dedup();
+            for i in to {
+                let bundle = bundles.entry(i).or_default();
+                bundle.0.push(e.clone());
+                bundle.1 += bytes;
+            }
+        }
+        for (to, (bundle, bytes)) in bundles {
+            if to == from {
+                self.plan(self.now_s, What::Arrive(to, bundle));
+            } else if let Some(arrival) = self.network.send(from, to, bytes, self.now_s) {
+                self.plan(arrival, What::Arrive(to, bundle));
+            }
+        }
+        Ok(())
+    }
+
+    fn touching(&self, coupling: &str) -> Vec<usize> {
+        let frame = self.contract.frame();
+        (0..frame.members.len())
+            .filter(|&i| {
+                frame.members[i]
+                    .rows
+                    .iter()
+                    .any(|&r| frame.rows[r].coupling.as_str() == coupling)
+            })
+            .collect()
+    }
+
+    fn close(&mut self, watch: &mut dyn FnMut(&TimedRound)) -> Result<(), AgreementError> {
+        self.closings += 1;
+        let c = self.contract.closer();
+        let now = self.clock();
+        let known = self.closer.progress().rounds().len();
+        let opening = self
+            .closer
+            .close(&mut self.members[c], now)
+            .map_err(self.at(c))?;
+        let rounds = self.closer.progress().rounds();
+        if rounds.len() > known {
+            let round = TimedRound {
+                closed: rounds[rounds.len() - 1].clone(),
+                at_s: self.now_s - self.terms.start_s,
+            };
+            watch(&round);
+            self.rounds.push(round);
+        }
+        let agreed = self.closer.progress().phase() == Phase::Agreed;
+        if agreed
+            || self.closings >= 2 * self.terms.most_rounds
+            || (self.rounds.len() as u32 >= self.terms.most_rounds
+                && self.closer.progress().phase() == Phase::Rounds)
+        {
+            self.ledger.insert(opening)?;
+            self.ended = true;
+            return Ok(());
+        }
+        self.publish(opening)
+    }
+
+    fn finish(self) -> Ended {
+        let progress = self.closer.progress();
+        Ended {
+            plan: progress.plan().cloned(),
+            lower: progress.bounds().lower(),
+            price: progress.call().points[0].price.clone(),
+            x: self
+                .members
+                .iter()
+                .map(|m| m.exchange().map(|e| e.x.clone()))
+                .collect(),
+            sent: self.network.sent(),
+            carried: self.network.carried().clone(),
+            virtual_time_s: self.now_s - self.terms.start_s,
+            rounds: self.rounds,
+            ledger: self.ledger,
+        }
+    }
+}
