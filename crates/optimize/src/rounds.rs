@@ -37,14 +37,24 @@ pub struct GapRow {
 
 impl std::fmt::Display for RoundsRow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:<8} N={:<3} {:<7}", self.family.name(), self.members, self.method.name())?;
+        write!(
+            f,
+            "{:<8} N={:<3} {:<7}",
+            self.family.name(),
+            self.members,
+            self.method.name()
+        )?;
         for g in &self.to_gap {
             let shown = |v: Option<u32>| v.map_or_else(|| "-".to_owned(), |v| v.to_string());
             let rounds = format!("{}({})", shown(g.median), shown(g.worst));
             write!(f, " {:.0e}: {rounds:<8}", g.gap)?;
         }
         if let Some(last) = self.to_gap.iter().find(|g| !g.uncertified.is_empty()) {
-            write!(f, " uncertified at {:.0e}: seeds {:?}", last.gap, last.uncertified)?;
+            write!(
+                f,
+                " uncertified at {:.0e}: seeds {:?}",
+                last.gap, last.uncertified
+            )?;
         }
         Ok(())
     }
@@ -90,7 +100,11 @@ fn row(gap: f64, found: &[(u64, Vec<Option<u32>>)], k: usize) -> GapRow {
         gap,
         median: reached.get(middle).copied(),
         worst: reached.last().copied(),
-        uncertified: found.iter().filter(|(_, r)| r[k].is_none()).map(|(s, _)| *s).collect(),
+        uncertified: found
+            .iter()
+            .filter(|(_, r)| r[k].is_none())
+            .map(|(s, _)| *s)
+            .collect(),
     }
 }
 
@@ -105,9 +119,19 @@ fn rounds(
     most_rounds: u32,
 ) -> Vec<Option<u32>> {
     let finest = gaps.iter().copied().fold(f64::INFINITY, f64::min);
-    let drive = Drive { method, gap: finest, most_rounds, loss: 0.0, seed };
-    let outcome = instance(family, seed, members, steps).ok().and_then(|p| solve(&p, drive).ok());
-    gaps.iter().map(|&g| outcome.as_ref().and_then(|o| o.rounds_to(g))).collect()
+    let drive = Drive {
+        method,
+        gap: finest,
+        most_rounds,
+        loss: 0.0,
+        seed,
+    };
+    let outcome = instance(family, seed, members, steps)
+        .ok()
+        .and_then(|p| solve(&p, drive).ok());
+    gaps.iter()
+        .map(|&g| outcome.as_ref().and_then(|o| o.rounds_to(g)))
+        .collect()
 }
 
 /// `f` of every seed, by two threads, in the order of the seeds.
@@ -118,7 +142,9 @@ fn every<T: Send>(seeds: &Range<u64>, f: impl Fn(u64) -> T + Sync) -> Vec<(u64, 
         for _ in 0..2 {
             scope.spawn(|| {
                 loop {
-                    let Some(seed) = next.lock().ok().and_then(|mut n| n.next()) else { break };
+                    let Some(seed) = next.lock().ok().and_then(|mut n| n.next()) else {
+                        break;
+                    };
                     let value = f(seed);
                     if let Ok(mut done) = done.lock() {
                         done.push((seed, value));

@@ -17,6 +17,8 @@ use crate::method::{
 
 /// Rounds whose calls a member keeps and whose values it sends again.
 pub(super) const BACKLOG: u32 = 10;
+/// Calls after the first at whose prices a member weighs its exchange.
+const WEIGHED: u32 = 2;
 /// Relative violation up to which an allotment counts as feasible.
 const FEASIBLE: f64 = 1e-8;
 /// Relative violation above which a solve that stopped short is of no use.
@@ -35,6 +37,7 @@ pub struct Agent {
     allotment_kernel: Kernel,
     kinds: Vec<RowKind>,
     own_weight: f64,
+    weighed: u32,
     calls: BTreeMap<u32, Call>,
     records: BTreeMap<Counted, Record>,
     allotments: BTreeMap<Candidate, Option<Vec<i64>>>,
@@ -127,6 +130,7 @@ impl Agent {
             index,
             method,
             own_weight,
+            weighed: 0,
             price_kernel,
             allotment_kernel: Kernel::new(&member.problem, &member.b, &held),
             kinds,
@@ -175,6 +179,7 @@ impl Agent {
         for r in recent {
             self.answer_values(r)?;
         }
+        self.weigh(&call);
         let weight = self.own_weight.max(0.1 * call.mean_weight);
         let mut terms = Vec::new();
         for p in 0..call.full {
@@ -241,6 +246,27 @@ impl Agent {
             cost: to_quanta("the cost", solved.cost_up, COST, Round::Up)?,
             x: solved.x,
         })
+    }
+
+    /// Raises the barrier weight to what the exchange is worth at the first
+    /// prices that are heard: a member whose own costs are small beside what
+    /// it trades would otherwise be at its limits from the start, and answer
+    /// no price any more.
+    fn weigh(&mut self, call: &Call) {
+        if call.round == 1 || self.weighed >= WEIGHED {
+            return;
+        }
+        self.weighed += 1;
+        let own = &self.frame.members[self.index];
+        let (least, most) = self.frame.implied_limits(self.index);
+        let stake: f64 = (0..own.rows.len())
+            .map(|j| {
+                let width = most[j].min(own.most[j]) - least[j].max(own.least[j]);
+                call.points[0].price[own.rows[j]].abs() * width.max(0.0)
+            })
+            .sum();
+        let worth = 0.5 * stake / self.price_kernel.barriers().max(1) as f64;
+        self.own_weight = self.own_weight.max(worth);
     }
 
     fn forget(&mut self, round: u32) {

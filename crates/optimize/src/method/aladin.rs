@@ -21,7 +21,8 @@
 //! barrier (Nesterov & Nemirovskii, 1994): below about 1 the linear model is
 //! inside its region of trust. `μ` is lowered as far as the predicted `δ`
 //! allows; a round whose measured `δ` says that the step was too bold is
-//! undone once, and the next is more careful.
+//! undone, and the next is more careful; if that does not help either, `μ`
+//! goes up again first.
 
 use crate::coupled::RowKind;
 use crate::dense;
@@ -37,8 +38,8 @@ const TRUST: f64 = 4.0;
 /// Measured decrement above which the barrier is not lowered, and a bold step
 /// is undone.
 const LOST: f64 = 10.0;
-/// Predicted decrement up to which members take the whole step.
-const FULL_STEP: f64 = 1e9;
+/// So many steps in a row are undone before one is kept after all.
+const PATIENCE: i32 = 5;
 /// `μ` never falls below: the local solves are no more exact than that.
 const LEAST_MU: f64 = 1e-9;
 
@@ -84,7 +85,7 @@ const CANDIDATES: [Recipe; 10] = [
 pub(crate) struct Aladin {
     base: Option<Base>,
     boldest: Option<f64>,
-    undone: u32,
+    undone: i32,
     /// The steps that led to the points of the present call.
     steps: Vec<f64>,
 }
@@ -182,10 +183,8 @@ impl Model {
     }
 
     /// Prices and shares for a change of the barrier parameter to `mu`.
-    fn point(&self, frame: &Frame, mu: f64, weight: f64) -> Point {
-        let (d, q) = self.step(mu);
-        let predicted = (2.0 * q / (mu.max(LEAST_MU) * weight)).sqrt();
-        let damping = (FULL_STEP / predicted.max(1e-12)).clamp(0.1, 1.0);
+    fn point(&self, frame: &Frame, mu: f64) -> Point {
+        let (d, _) = self.step(mu);
         let price: Vec<f64> = (0..d.len())
             .map(|j| {
                 let quantum = frame.rows[j].price_quantum();
@@ -202,7 +201,7 @@ impl Model {
             price,
             mu,
             share,
-            damping,
+            damping: 1.0,
         }
     }
 }
@@ -235,13 +234,10 @@ impl Step for Aladin {
         };
         let mut boldest = self.boldest.unwrap_or(0.05);
         let worse = self.base.as_ref().is_some_and(|b| {
-            round.all_present
-                && chosen.decrement > LOST
-                && chosen.step < 1.0
-                && chosen.merit > b.merit
+            round.all_present && chosen.decrement > LOST && chosen.merit > b.merit
         });
         self.undone = if worse { self.undone + 1 } else { 0 };
-        if worse && self.undone < 2 {
+        if worse && self.undone < PATIENCE {
             boldest = (boldest.max(chosen.step) * 4.0).min(0.6);
         } else {
             if self.base.is_some() && chosen.decrement < 1.0 {
@@ -277,14 +273,15 @@ impl Step for Aladin {
         if pick == 1.0 && base.decrement < 2.0 * TRUST && self.undone == 0 {
             pick = 0.5;
         }
+        if self.undone > 1 {
+            // A careful step did not help: back towards the centre first.
+            pick = 10_f64.powi(self.undone - 1).min(1.0 / base.mu).max(1.0);
+        }
         let second = if pick < 1.0 { pick.sqrt() } else { 0.3 };
         let steps = [pick, second, 0.1 * pick, 1.0];
         let points: Vec<Point> = steps
             .iter()
-            .map(|s| {
-                base.model
-                    .point(frame, (base.mu * s).max(LEAST_MU), round.weight)
-            })
+            .map(|s| base.model.point(frame, (base.mu * s).max(LEAST_MU)))
             .collect();
         self.steps = steps.to_vec();
         Next {
