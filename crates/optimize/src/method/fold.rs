@@ -202,6 +202,13 @@ impl Fold {
         }
     }
 
+    /// Asks the present question again under a later round's number, because
+    /// rounds in between were used for something else.
+    pub fn renumber(&mut self, round: u32) {
+        self.call.round = self.call.round.max(round);
+        self.publish();
+    }
+
     /// Takes bounds that came in a reply without closing a round.
     pub fn take_values(&mut self, member: usize, reply: &Reply) {
         self.bounds.take(member, &reply.duals, &reply.costs);
