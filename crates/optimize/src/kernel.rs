@@ -465,7 +465,12 @@ impl<'k, 'a> Run<'k, 'a> {
         let m = k.ports();
         let size = |q: &[f64]| q.iter().fold(0.0_f64, |a, v| a.max(v.abs()));
         let curvature = k.p.triplets().fold(0.0_f64, |a, e| a.max(e.2.abs()));
-        let os = size(&q).max(curvature).max(1e-300);
+        // Without any cost only the barrier gives a scale.
+        let os = match size(&q).max(curvature) {
+            v if v > 0.0 => v,
+            _ if ask.mu > 0.0 => ask.mu,
+            _ => 1.0,
+        };
         q.iter_mut().for_each(|v| *v /= os);
         if let Some(p) = ask.proximal {
             centre = (0..m).map(|j| p.centre[j] / k.port_scale[j]).collect();

@@ -180,7 +180,11 @@ impl Agent {
             self.answer_values(r)?;
         }
         self.weigh(&call);
-        let weight = self.own_weight.max(0.1 * call.mean_weight);
+        let weight = match self.own_weight.max(0.1 * call.mean_weight) {
+            v if v > 0.0 => v,
+            // No cost at all: any weight will do until there are prices.
+            _ => 1.0,
+        };
         let mut terms = Vec::new();
         for p in 0..call.full {
             terms.push(self.terms(&call, p, weight)?);

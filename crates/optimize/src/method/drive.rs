@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::coupled::{Coupled, RowKind};
 use crate::method::agent::{Agent, AgentError, Exchange};
-use crate::method::bounds::{Candidate, relative_gap};
+use crate::method::bounds::{Bounds, Candidate, relative_gap};
+use crate::method::explain::{Infeasibility, explain};
 use crate::method::fixed::{self, COST};
 use crate::method::fold::Fold;
 use crate::method::frame::{Frame, FrameError};
@@ -71,6 +72,8 @@ pub struct Outcome {
     pub allotments: Option<Vec<Vec<i64>>>,
     /// The settled plans.
     pub exchanges: Vec<Exchange>,
+    /// Why there is none, where that was proven.
+    pub infeasible: Option<Infeasibility>,
 }
 
 impl Outcome {
@@ -100,12 +103,56 @@ pub enum DriveError {
     },
 }
 
-/// Runs the agreement of `problem`.
+/// Rounds without any plan after which it is asked whether there is one.
+const DOUBT: u32 = 8;
+
+/// Runs the agreement of `problem`. Where no plan is found for long, the
+/// members find out whether the couplings can be met ([`explain`]), once.
 ///
 /// # Errors
 ///
 /// When there is no frame or a member cannot answer.
 pub fn solve(problem: &Coupled, drive: Drive) -> Result<Outcome, DriveError> {
+    let mut doubted = None;
+    let doubt = |bounds: &Bounds, round: u32| {
+        round >= DOUBT && bounds.upper().is_none() && doubted.is_none() && {
+            doubted = Some(explain(problem).ok().flatten());
+            matches!(doubted, Some(Some(_)))
+        }
+    };
+    let found = run(problem, drive, doubt);
+    let infeasible = match (doubted, &found) {
+        (Some(known), _) => known,
+        // Prices that run away can leave the range before there is doubt.
+        (None, Err(DriveError::Agent { .. })) => explain(problem).ok().flatten(),
+        (None, _) => None,
+    };
+    match (found, infeasible) {
+        (Ok(outcome), infeasible) => Ok(Outcome {
+            infeasible,
+            ..outcome
+        }),
+        (Err(DriveError::Agent { .. }), Some(infeasible)) => Ok(Outcome {
+            rounds: Vec::new(),
+            lower: None,
+            upper: None,
+            gap: None,
+            price: Vec::new(),
+            allotments: None,
+            exchanges: Vec::new(),
+            infeasible: Some(infeasible),
+        }),
+        (Err(e), _) => Err(e),
+    }
+}
+
+/// Runs the agreement until it is certified, `enough` says so, or rounds run
+/// out.
+pub(crate) fn run(
+    problem: &Coupled,
+    drive: Drive,
+    mut enough: impl FnMut(&Bounds, u32) -> bool,
+) -> Result<Outcome, DriveError> {
     let frame = Arc::new(Frame::new(problem, |_| None, |_| None)?);
     let mut agents: Vec<Agent> = problem
         .members
@@ -149,7 +196,7 @@ pub fn solve(problem: &Coupled, drive: Drive) -> Result<Outcome, DriveError> {
             gap: fold.bounds().relative_gap(),
         });
         let certified = fold.bounds().relative_gap().is_some_and(|g| g <= drive.gap);
-        if certified || round >= drive.most_rounds {
+        if certified || round >= drive.most_rounds || enough(fold.bounds(), round) {
             break;
         }
     }
@@ -168,6 +215,7 @@ pub fn solve(problem: &Coupled, drive: Drive) -> Result<Outcome, DriveError> {
                 price,
                 allotments: Some(allotments),
                 exchanges,
+                infeasible: None,
             });
         }
         fold.reject_best();
@@ -180,6 +228,7 @@ pub fn solve(problem: &Coupled, drive: Drive) -> Result<Outcome, DriveError> {
         price,
         allotments: None,
         exchanges: Vec::new(),
+        infeasible: None,
     })
 }
 

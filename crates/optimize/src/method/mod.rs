@@ -23,6 +23,7 @@ mod agent;
 mod aladin;
 mod bounds;
 mod drive;
+mod explain;
 pub mod fixed;
 mod fold;
 mod frame;
@@ -32,6 +33,7 @@ mod sums;
 pub use agent::{Agent, AgentError, Exchange};
 pub use bounds::{Bounds, Candidate};
 pub use drive::{Drive, DriveError, Outcome, RoundLog, solve};
+pub use explain::{ExplainError, Infeasibility, Missing, explain, lacks, relaxed};
 pub use fold::{Fold, Phase};
 pub use frame::{Frame, FrameError, FrameMember, FrameRow};
 
