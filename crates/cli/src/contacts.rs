@@ -14,7 +14,7 @@ use cosmosmesh::contact::{
 
 /// Look at contact plans, convert them, find windows from geometry.
 #[derive(Debug, Args)]
-pub struct ContactsArgs {
+pub(crate) struct ContactsArgs {
     #[command(subcommand)]
     command: Command,
 }
@@ -94,7 +94,7 @@ struct Windows {
 ///
 /// # Errors
 /// With file, line, value and remedy; the program's exit code is then 2.
-pub fn run(args: &ContactsArgs) -> Result<ExitCode, ContactError> {
+pub(crate) fn run(args: &ContactsArgs) -> Result<ExitCode, ContactError> {
     match &args.command {
         Command::Show(args) => show(args)?,
         Command::Convert(args) => convert_file(args)?,

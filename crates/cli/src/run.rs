@@ -18,7 +18,7 @@ const MAX_SCENARIO_BYTES: u64 = 1 << 20;
 /// nothing. 1: no agreement, or a violation. 2: bad input; nothing is written.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// A shipped scenario (energy_balance, shackleton_relay) or the path of a
+    /// A shipped scenario (`energy_balance`, `shackleton_relay`) or the path of a
     /// scenario file.
     scenario: String,
     /// The method; `auto` is aladin.
@@ -183,34 +183,36 @@ fn duration(s: f64) -> String {
 
 fn summary(run: &Run, out: Option<&Path>) -> String {
     let f = &run.figures;
-    let mut text = match &run.report {
-        Some(data) => format!("{}\n", verdict(data)),
-        None => format!("{}: no agreement.\n", f.scenario),
-    };
     let number = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.6}"));
-    text += &format!(
-        "  {} members, {} steps, {} rounds of {}, {} of virtual time\n",
+    let mut lines = vec![match &run.report {
+        Some(data) => verdict(data),
+        None => format!("{}: no agreement.", f.scenario),
+    }];
+    lines.push(format!(
+        "  {} members, {} steps, {} rounds of {}, {} of virtual time",
         f.members,
         f.steps,
         f.rounds,
         f.method,
         duration(f.virtual_time_s)
-    );
-    text += &format!(
-        "  cost between {} and {}; {} messages, {} kB\n",
+    ));
+    lines.push(format!(
+        "  cost between {} and {}; {} messages, {} kB",
         number(f.lower_value),
         number(f.upper_value),
         f.messages,
         f.bytes_sent / 1000
-    );
+    ));
     if let Some(e) = f.central_relative_error {
-        text += &format!("  relative distance from the central optimum: {e:.1e}\n");
+        lines.push(format!(
+            "  relative distance from the central optimum: {e:.1e}"
+        ));
     }
-    text += &format!("  state digest {}\n", f.state_digest);
+    lines.push(format!("  state digest {}", f.state_digest));
     if let (Some(out), Some(_)) = (out, &run.report) {
-        text += &format!("  open {}\n", out.join("report.html").display());
+        lines.push(format!("  open {}", out.join("report.html").display()));
     }
-    text
+    lines.join("\n") + "\n"
 }
 
 /// The figures with what only the process knows.

@@ -110,8 +110,7 @@ impl Ledger {
         let mut digest = blake3::Hasher::new_derive_key("cosmosmesh 2026 agreement state v1");
         digest.update(&self.contract.hash().0);
         let (mut fault, mut missing) = (None, BTreeSet::new());
-        let mut expected_round = 1;
-        for (dual, id) in closings {
+        for (expected_round, (dual, id)) in (1..).zip(closings) {
             if dual.round.0 != expected_round {
                 if dual.round.0 < expected_round {
                     fault = Some((id, format!("round {} is opened twice", dual.round.0)));
@@ -143,7 +142,6 @@ impl Ledger {
                 break;
             }
             digest.update(&id.0);
-            expected_round += 1;
         }
         if let Some(plan) = progress.plan() {
             for own in &plan.allotments {

@@ -138,11 +138,11 @@ impl Member {
         if call.round > self.newest {
             self.newest = call.round;
             self.prices = Some(dual.id()?);
-            if let Some(at) = settle {
-                if self.settling != Some(at) {
-                    self.others.clear();
-                    self.settling = Some(at);
-                }
+            if let Some(at) = settle
+                && self.settling != Some(at)
+            {
+                self.others.clear();
+                self.settling = Some(at);
             }
             self.settle = settle.map(|at| (call.round, at));
         }

@@ -160,12 +160,12 @@ impl Progress {
     ) -> Vec<(usize, &'e SharedVariables)> {
         let mut newest: BTreeMap<usize, &SharedVariables> = BTreeMap::new();
         for envelope in cohort.values() {
-            if let Payload::SharedVariables(s) = &envelope.payload {
-                if let Some(i) = self.contract.place(envelope.author.as_str()) {
-                    let old = newest.entry(i).or_insert(s);
-                    if s.round > old.round {
-                        *old = s;
-                    }
+            if let Payload::SharedVariables(s) = &envelope.payload
+                && let Some(i) = self.contract.place(envelope.author.as_str())
+            {
+                let old = newest.entry(i).or_insert(s);
+                if s.round > old.round {
+                    *old = s;
                 }
             }
         }
@@ -208,10 +208,10 @@ impl Progress {
             imbalance,
             relative_imbalance,
         });
-        if let (Some(gap), Some(at)) = (gap, bounds.best()) {
-            if gap <= c.gap() {
-                self.phase = Phase::Settling(at);
-            }
+        if let (Some(gap), Some(at)) = (gap, bounds.best())
+            && gap <= c.gap()
+        {
+            self.phase = Phase::Settling(at);
         }
         Ok(())
     }
@@ -276,10 +276,9 @@ impl Progress {
         self.phase = Phase::Rounds;
         if let (Some(gap), Some(at)) =
             (self.fold.bounds().relative_gap(), self.fold.bounds().best())
+            && gap <= self.contract.gap()
         {
-            if gap <= self.contract.gap() {
-                self.phase = Phase::Settling(at);
-            }
+            self.phase = Phase::Settling(at);
         }
         if self.phase == Phase::Rounds {
             self.fold.renumber(self.next);
@@ -301,10 +300,9 @@ impl Progress {
                     epoch,
                     quanta,
                 } = delta
+                    && *epoch == self.contract.epoch()
                 {
-                    if *epoch == self.contract.epoch() {
-                        out.insert((i, coupling.as_str()), &quanta[..]);
-                    }
+                    out.insert((i, coupling.as_str()), &quanta[..]);
                 }
             }
         }

@@ -110,12 +110,12 @@ fn prices_that_do_not_follow_from_their_cohort_prove_a_fault() {
     let mut bent = None;
     for e in found.ledger.messages().values() {
         let mut e = e.clone();
-        if let Payload::DualVariables(d) = &mut e.payload {
-            if d.round.0 == 3 {
-                let (_, prices) = d.multipliers.iter_mut().next().expect("a coupling");
-                prices.0[0] += 1;
-                bent = Some(e.id().expect("an id"));
-            }
+        if let Payload::DualVariables(d) = &mut e.payload
+            && d.round.0 == 3
+        {
+            let (_, prices) = d.multipliers.iter_mut().next().expect("a coupling");
+            prices.0[0] += 1;
+            bent = Some(e.id().expect("an id"));
         }
         ledger.insert(e).expect("a well-formed message");
     }
