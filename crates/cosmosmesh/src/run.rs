@@ -12,11 +12,11 @@ use cosmosmesh_mission::{
 };
 use cosmosmesh_optimize::central::{self, CentralError};
 use cosmosmesh_optimize::coupled::Coupled;
-use cosmosmesh_optimize::method::{Frame, FrameError, MethodName, fixed};
+use cosmosmesh_optimize::method::{Frame, FrameError, Infeasibility, MethodName, explain, fixed};
 use cosmosmesh_planning::error::ScenarioError;
 use cosmosmesh_planning::local_problem::{Heading, RecordError, to_record};
 use cosmosmesh_planning::mission::Mission;
-use cosmosmesh_planning::scenario::Scenario;
+use cosmosmesh_planning::scenario::{Resource, Scenario};
 use cosmosmesh_planning::shipped;
 use cosmosmesh_sim::agreement::{self, AgreementError, Ended, Terms, TimedRound};
 use serde::Serialize;
@@ -216,8 +216,73 @@ pub fn run(
         seed: options.seed,
         most_rounds: options.most_rounds,
     };
-    let ended = agreement::run(&contract, members, &mission.contact_plan, terms, watch)?;
+    // Where no plan is found for long, the members find out whether the
+    // contracts can be met at all, once.
+    let mut doubted = None;
+    let mut doubt = |round: &TimedRound| {
+        watch(round);
+        if round.closed.round < DOUBT || round.closed.upper.is_some() || doubted.is_some() {
+            return true;
+        }
+        doubted = Some(explain(&coupled).ok().flatten());
+        matches!(doubted, Some(None))
+    };
+    let ended = agreement::run(&contract, members, &mission.contact_plan, terms, &mut doubt);
+    if let Err(AgreementError::Member { .. }) = &ended {
+        // Prices that run away can leave their range before there is doubt.
+        doubted.get_or_insert_with(|| explain(&coupled).ok().flatten());
+    }
+    if let Some(Some(found)) = &doubted {
+        return Err(RunError::Infeasible {
+            scenario: mission.name.to_string(),
+            explanation: explanation(&mission, found),
+        });
+    }
+    let ended = ended?;
     finish(&mission, &coupled, &contract, options, ended)
+}
+
+/// Rounds without any plan after which it is asked whether there is one.
+const DOUBT: u32 = 8;
+/// Steps of a contract that an explanation lists.
+const LISTED: usize = 12;
+
+/// Which contracts cannot be met, when, and by how much.
+fn explanation(mission: &Mission, found: &Infeasibility) -> String {
+    let edges = mission.steps.edges_s();
+    let mut lines = Vec::new();
+    for c in &found.couplings {
+        let contract = mission.contracts.iter().find(|k| k.id == c.coupling);
+        let unit = match contract.map(|k| k.resource) {
+            Some(Resource::Power) => "kW",
+            _ => "min",
+        };
+        let total: f64 = c.steps.iter().map(|s| s.1.abs()).sum();
+        lines.push(format!(
+            "  contract {}: {} of {} steps cannot be met, {total:.4} {unit} are missing in all",
+            c.coupling,
+            c.steps.len(),
+            mission.steps.len()
+        ));
+        for (step, missing) in c.steps.iter().take(LISTED) {
+            let at = cosmosmesh_contact::format_utc(
+                mission.start_unix_s + edges.get(*step as usize).copied().unwrap_or(0),
+            );
+            lines.push(format!(
+                "    step {step} from {at}: {:.4} {unit}",
+                missing.abs()
+            ));
+        }
+        if c.steps.len() > LISTED {
+            lines.push(format!("    and {} more steps", c.steps.len() - LISTED));
+        }
+    }
+    lines.push(
+        "  These amounts are the smallest relaxation that would do: supply that much more, or ask \
+         for that much less."
+            .to_owned(),
+    );
+    lines.join("\n")
 }
 
 fn check(o: &Options) -> Result<(), RunError> {

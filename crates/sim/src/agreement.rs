@@ -133,7 +133,8 @@ impl Ord for Event {
     }
 }
 
-/// Runs the agreement; `watch` is told of every closed round.
+/// Runs the agreement; `watch` is told of every closed round and says whether
+/// to go on.
 ///
 /// # Errors
 ///
@@ -144,7 +145,7 @@ pub fn run(
     members: Vec<Member>,
     plan: &ContactPlan,
     terms: Terms,
-    watch: &mut dyn FnMut(&TimedRound),
+    watch: &mut dyn FnMut(&TimedRound) -> bool,
 ) -> Result<Ended, AgreementError> {
     let names: Vec<String> = contract.members().iter().map(ToString::to_string).collect();
     let network = Network::new(plan, &names, terms.overhead_bytes, terms.loss, terms.seed)?;
@@ -285,7 +286,7 @@ impl Run {
     fn handle(
         &mut self,
         what: What,
-        watch: &mut dyn FnMut(&TimedRound),
+        watch: &mut dyn FnMut(&TimedRound) -> bool,
     ) -> Result<(), AgreementError> {
         match what {
             What::Arrive(i, envelopes) => {
@@ -382,7 +383,7 @@ impl Run {
             .collect()
     }
 
-    fn close(&mut self, watch: &mut dyn FnMut(&TimedRound)) -> Result<(), AgreementError> {
+    fn close(&mut self, watch: &mut dyn FnMut(&TimedRound) -> bool) -> Result<(), AgreementError> {
         self.closings += 1;
         let c = self.contract.closer();
         let now = self.clock();
@@ -397,8 +398,13 @@ impl Run {
                 closed: rounds[rounds.len() - 1].clone(),
                 at_s: self.now_s - self.terms.start_s,
             };
-            watch(&round);
+            let go_on = watch(&round);
             self.rounds.push(round);
+            if !go_on {
+                self.ended = true;
+                self.ledger.insert(opening)?;
+                return Ok(());
+            }
         }
         let agreed = self.closer.progress().phase() == Phase::Agreed;
         if agreed
