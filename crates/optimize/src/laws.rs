@@ -21,6 +21,7 @@ pub use instance::Instance;
 use crate::central;
 use crate::compose::{compose, normal_form};
 use crate::coupled::{Coupled, RowKind};
+use crate::method::{self, Bounds, Drive, MethodName};
 use crate::problem::{Name, OpenProblem, Origin, Parts, Sign};
 use crate::seeded::Seeded;
 use crate::sparse::Sparse;
@@ -160,6 +161,36 @@ pub struct Distributed {
 #[derive(Debug, Clone, Copy)]
 pub struct Method(pub fn(&Coupled) -> Result<Distributed, String>);
 
+impl Method {
+    /// The default method, to a gap of 1e-4.
+    pub const ALADIN: Self = Self(|problem| agreed(problem, MethodName::Aladin));
+    /// The baseline, to a gap of 1e-2: it is slow.
+    pub const ADMM: Self = Self(|problem| agreed(problem, MethodName::Admm));
+}
+
+fn agreed(problem: &Coupled, method: MethodName) -> Result<Distributed, String> {
+    let (gap, most_rounds) = match method {
+        MethodName::Aladin => (1e-4, 60),
+        MethodName::Admm => (1e-2, 400),
+    };
+    let drive = Drive {
+        method,
+        gap: 0.0,
+        most_rounds,
+        ..Drive::default()
+    };
+    let near = |bounds: &Bounds, _| match (bounds.lower(), bounds.upper()) {
+        (Some(l), Some(u)) => u - l <= gap * u.abs().max(1.0),
+        _ => false,
+    };
+    let found = method::run(problem, drive, near).map_err(text)?;
+    Ok(Distributed {
+        lower: found.lower.unwrap_or(f64::NEG_INFINITY),
+        upper: found.upper.unwrap_or(f64::INFINITY),
+        gap,
+    })
+}
+
 /// What is run.
 #[derive(Debug, Clone, Copy)]
 pub struct Suite {
@@ -228,14 +259,14 @@ impl LawReport {
 }
 
 /// Runs all laws on `cases` cases: the numeric ones on the first tenth of
-/// them (at least one), without a distributed method. `progress` hears the
-/// number of cases done. See [`Suite::run`].
+/// them (at least one), with [`Method::ALADIN`] held against the reference.
+/// `progress` hears the number of cases done. See [`Suite::run`].
 pub fn run(cases: u64, seed: u64, progress: &mut dyn FnMut(u64)) -> LawReport {
     let suite = Suite {
         cases,
         numeric_cases: cases.div_ceil(10),
         seed,
-        distributed: None,
+        distributed: Some(Method::ALADIN),
         plant: None,
     };
     suite.run(progress)

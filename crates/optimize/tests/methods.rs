@@ -1,10 +1,15 @@
 //! What every distributed method must hold to.
 
+use std::sync::Arc;
+
 use cosmosmesh_optimize::central;
 use cosmosmesh_optimize::coupled::{Coupled, CoupledMember, CouplingRow, RowKind};
 use cosmosmesh_optimize::families::{Family, instance};
-use cosmosmesh_optimize::method::{Drive, explain, relaxed, solve};
+use cosmosmesh_optimize::method::{
+    Agent, Call, Drive, Fold, Frame, MethodName, Phase, Reply, explain, relaxed, solve,
+};
 use cosmosmesh_optimize::problem::{Name, OpenProblem, Parts};
+use cosmosmesh_optimize::rounds::measure;
 use cosmosmesh_optimize::sparse::Sparse;
 
 /// Metrics that rounding had made indefinite once gave no number at all.
@@ -89,4 +94,171 @@ fn what_is_missing_is_named() {
         let feasible = instance(family, 1, 4, 12).expect("an instance");
         assert_eq!(explain(&feasible), Ok(None), "{family:?}");
     }
+}
+
+fn frame_of(problem: &Coupled) -> Arc<Frame> {
+    Arc::new(Frame::new(problem, |_| None, |_| None).expect("a frame"))
+}
+
+fn agents(problem: &Coupled, frame: &Arc<Frame>, method: MethodName) -> Vec<Agent> {
+    let make = |(i, m)| Agent::new(frame.clone(), i, m, method);
+    problem.members.iter().enumerate().map(make).collect()
+}
+
+/// Six rounds in which `order` arranges, repeats or withholds the replies.
+fn calls(
+    problem: &Coupled,
+    method: MethodName,
+    order: impl Fn(u32, &[(usize, Reply)]) -> Vec<(usize, Reply)>,
+) -> (Vec<Call>, Fold) {
+    let frame = frame_of(problem);
+    let mut agents = agents(problem, &frame, method);
+    let mut fold = Fold::new(frame, method);
+    let mut calls = vec![fold.call().clone()];
+    for round in 0..6 {
+        let call = fold.call().clone();
+        let mut replies = Vec::new();
+        for (i, agent) in agents.iter_mut().enumerate() {
+            agent.hear(&call);
+            replies.push((i, agent.reply().expect("a reply")));
+        }
+        let replies = order(round, &replies);
+        let counted: Vec<(usize, &Reply)> = replies.iter().map(|(i, r)| (*i, r)).collect();
+        calls.push(fold.close(&counted).clone());
+    }
+    (calls, fold)
+}
+
+#[test]
+fn the_order_and_number_of_replies_change_nothing() {
+    for method in MethodName::ALL {
+        let problem = instance(Family::Cap, 2, 5, 8).expect("an instance");
+        let (plain, fold) = calls(&problem, method, |_, r| r.to_vec());
+        let (again, _) = calls(&problem, method, |_, r| r.to_vec());
+        assert_eq!(plain, again, "two runs differ");
+        let (turned, other) = calls(&problem, method, |k, r| {
+            let mut r = r.to_vec();
+            r.rotate_left(k as usize % 5);
+            r.reverse();
+            let twice = r.clone();
+            r.extend(twice);
+            r
+        });
+        assert_eq!(plain, turned, "{method:?}");
+        assert_eq!(fold.bounds(), other.bounds());
+    }
+}
+
+#[test]
+fn calls_may_come_late_twice_and_in_any_order() {
+    for method in MethodName::ALL {
+        let problem = instance(Family::Strong, 2, 4, 8).expect("an instance");
+        let (asked, _) = calls(&problem, method, |_, r| r.to_vec());
+        let frame = frame_of(&problem);
+        let mut straight = agents(&problem, &frame, method);
+        let mut muddled = agents(&problem, &frame, method);
+        // Both hear the first call alone, then the others in their orders.
+        for (agent, other) in straight.iter_mut().zip(&mut muddled) {
+            agent.hear(&asked[0]);
+            other.hear(&asked[0]);
+            other.hear(&asked[0]);
+            assert_eq!(agent.reply(), other.reply());
+            for k in [1, 2] {
+                agent.hear(&asked[k]);
+            }
+            for k in [2, 0, 1, 2] {
+                other.hear(&asked[k]);
+            }
+            assert_eq!(agent.reply(), other.reply());
+            assert!(!other.owes());
+            other.hear(&asked[1]);
+            assert!(!other.owes(), "an old call asks for nothing");
+        }
+    }
+}
+
+#[test]
+fn absent_members_are_carried_forward() {
+    for method in MethodName::ALL {
+        let problem = instance(Family::Strong, 1, 4, 8).expect("an instance");
+        let (asked, fold) = calls(&problem, method, |k, r| {
+            let gone = |i: usize| k > 0 && i == 1;
+            r.iter().filter(|(i, _)| !gone(*i)).cloned().collect()
+        });
+        assert_eq!(fold.phase(), Phase::Rounds);
+        let last = asked.last().expect("a call");
+        assert!(last.counted[1].is_some_and(|c| c.round == 1));
+        assert!(last.counted[0].is_some_and(|c| c.round > 1));
+        // Without its values there is no bound but that of round 1.
+        assert!(fold.bounds().lower_at().is_none_or(|at| at.0 == 1));
+    }
+}
+
+/// Settled allotments add up in whole quanta, and the optimum lies between
+/// the bounds, with every reply or half of them.
+#[test]
+fn bounds_are_bounds_and_sums_are_exact() {
+    for (method, gap) in [(MethodName::Aladin, 1e-5), (MethodName::Admm, 1e-2)] {
+        for (k, family) in Family::ALL.into_iter().enumerate() {
+            for (seed, loss) in [(1, 0.0), (2, 0.5), (3, 0.5), (4, 0.5)] {
+                let seed = seed + 10 * k as u64;
+                let problem = instance(family, seed, 4, 8).expect("an instance");
+                let best = central::solve(&problem).expect("an optimum").value;
+                let drive = Drive {
+                    method,
+                    gap,
+                    most_rounds: 25,
+                    loss,
+                    seed,
+                };
+                let found = solve(&problem, drive).expect("an answer");
+                let slack = 1e-7 * best.abs().max(1e-3);
+                for r in &found.rounds {
+                    assert!(
+                        r.lower.is_none_or(|l| l <= best + slack)
+                            && r.upper.is_none_or(|u| u >= best - slack),
+                        "{method:?}, {family:?}, seed {seed}: {r:?}, optimum {best}"
+                    );
+                }
+                let Some(allotments) = &found.allotments else {
+                    continue;
+                };
+                assert!(found.upper.is_some_and(|u| u >= best - slack));
+                let frame = frame_of(&problem);
+                let mut left: Vec<i64> = frame.rows.iter().map(|r| r.rhs).collect();
+                for (m, a) in problem.members.iter().zip(allotments) {
+                    for (&r, v) in m.rows.iter().zip(a) {
+                        left[r] -= v;
+                    }
+                }
+                for (row, left) in frame.rows.iter().zip(left) {
+                    match row.kind {
+                        RowKind::Equal => assert_eq!(left, 0),
+                        RowKind::AtMost => assert!(left >= 0),
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn rounds_do_not_depend_on_threads() {
+    let run = || {
+        measure(
+            Family::Strong,
+            1..5,
+            4,
+            8,
+            &MethodName::ALL,
+            &[1e-2, 1e-4],
+            60,
+        )
+    };
+    let rows = run();
+    assert_eq!(rows, run());
+    assert_eq!(rows.len(), 2);
+    let to = &rows[0].to_gap[1];
+    assert!(to.worst.is_some_and(|w| w <= 10), "{rows:?}");
+    assert!(to.uncertified.is_empty(), "{rows:?}");
 }

@@ -32,6 +32,7 @@ mod sums;
 
 pub use agent::{Agent, AgentError, Exchange};
 pub use bounds::{Bounds, Candidate};
+pub(crate) use drive::run;
 pub use drive::{Drive, DriveError, Outcome, RoundLog, solve};
 pub use explain::{ExplainError, Infeasibility, Missing, explain, lacks, relaxed};
 pub use fold::{Fold, Phase};
