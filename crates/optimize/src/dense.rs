@@ -12,7 +12,7 @@ pub(crate) fn cholesky(m: &mut [f64], n: usize, least: f64) {
         let (above, rest) = m.split_at_mut(i * n);
         let row = &mut rest[..n];
         for j in 0..i {
-            let other = &above[j * n..j * n + j + 1];
+            let other = &above[j * n..=j * n + j];
             let v = row[j] - dot(&row[..j], &other[..j]);
             row[j] = v / other[j];
         }
@@ -29,11 +29,11 @@ pub(crate) fn cholesky(m: &mut [f64], n: usize, least: f64) {
 /// Solves `L Lᵀ x = b` in place.
 pub(crate) fn cholesky_solve(l: &[f64], n: usize, b: &mut [f64]) {
     for i in 0..n {
-        let row = &l[i * n..i * n + i + 1];
+        let row = &l[i * n..=i * n + i];
         b[i] = (b[i] - dot(&row[..i], &b[..i])) / row[i];
     }
     for i in (0..n).rev() {
-        let row = &l[i * n..i * n + i + 1];
+        let row = &l[i * n..=i * n + i];
         b[i] /= row[i];
         let v = b[i];
         for (x, r) in b[..i].iter_mut().zip(row) {

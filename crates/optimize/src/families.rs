@@ -77,7 +77,7 @@ pub fn instance(
     members: usize,
     steps: usize,
 ) -> Result<Coupled, ProblemError> {
-    use Family::{Cap, Flat, Lp, OnOff, Scaled, Strong, Tied};
+    use Family::{Cap, Flat, Lp, OnOff, Scaled, Tied};
     let mut r = Seeded::new(seed.wrapping_mul(1000).wrapping_add(family as u64));
     let t = steps;
     let capacities = matches!(family, Cap | Scaled);
@@ -115,7 +115,7 @@ pub fn instance(
         };
         let mut l_max = 2.0;
         let (mut hb, mut hl, mut hy) = (0.0, 0.0, 0.0);
-        let (mut ql, mut qy);
+        let (ql, qy);
         if linear {
             ql = (0..t)
                 .map(|_| {
@@ -173,7 +173,9 @@ pub fn instance(
         for v in [&mut capacity, &mut e0, &mut power, &mut l_max] {
             *v *= size;
         }
-        y_max.iter_mut().for_each(|v| *v *= size);
+        for v in &mut y_max {
+            *v *= size;
+        }
         if capacities {
             for k in 0..t {
                 let wanted = if hl > 0.0 {
@@ -184,11 +186,6 @@ pub fn instance(
                 rhs_load[k] += load_factor * wanted;
                 rhs_generation[k] += y_max[k];
             }
-        }
-        if family == Strong {
-            // Keeps the linear terms apart from the quadratic ones.
-            qy += 0.0;
-            ql.iter_mut().for_each(|v| *v += 0.0);
         }
         let problem = member(
             i,

@@ -471,7 +471,9 @@ impl<'k, 'a> Run<'k, 'a> {
             _ if ask.mu > 0.0 => ask.mu,
             _ => 1.0,
         };
-        q.iter_mut().for_each(|v| *v /= os);
+        for v in &mut q {
+            *v /= os;
+        }
         if let Some(p) = ask.proximal {
             centre = (0..m).map(|j| p.centre[j] / k.port_scale[j]).collect();
             metric = vec![0.0; m * m];

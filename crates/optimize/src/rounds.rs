@@ -141,10 +141,7 @@ fn every<T: Send>(seeds: &Range<u64>, f: impl Fn(u64) -> T + Sync) -> Vec<(u64, 
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
-                loop {
-                    let Some(seed) = next.lock().ok().and_then(|mut n| n.next()) else {
-                        break;
-                    };
+                while let Some(seed) = next.lock().ok().and_then(|mut n| n.next()) {
                     let value = f(seed);
                     if let Ok(mut done) = done.lock() {
                         done.push((seed, value));

@@ -1,4 +1,4 @@
-//! A small seeded generator (SplitMix64; Steele, Lea, Flood, 2014), so that
+//! A small seeded generator (`SplitMix64`; Steele, Lea, Flood, 2014), so that
 //! an instance is the same on every machine and with every library version.
 
 /// A generator of reproducible numbers.
@@ -33,6 +33,6 @@ impl Seeded {
     /// If `n` is 0.
     pub fn below(&mut self, n: u64) -> u64 {
         assert!(n > 0, "a choice among none");
-        (u128::from(self.next_u64()) * u128::from(n) >> 64) as u64
+        ((u128::from(self.next_u64()) * u128::from(n)) >> 64) as u64
     }
 }

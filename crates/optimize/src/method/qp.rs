@@ -31,7 +31,7 @@ pub(crate) fn capped(s: &[f64], r: &[f64], price: &[f64], limit: &[bool]) -> Vec
     let mut d = vec![0.0; n];
     for _ in 0..(4 * n + 40) {
         let free: Vec<usize> = (0..n).filter(|&j| live[j] && !active[j]).collect();
-        d.iter_mut().for_each(|v| *v = 0.0);
+        d.fill(0.0);
         for j in 0..n {
             if active[j] {
                 d[j] = -price[j];

@@ -118,7 +118,7 @@ impl Sums {
 impl Sums {
     /// `Σ s − c`, in the units of the rows.
     pub(crate) fn imbalance(&self, frame: &Frame) -> Vec<f64> {
-        self.vector(&self.exchange, frame, fixed::EXCHANGE)
+        Self::vector(&self.exchange, frame, fixed::EXCHANGE)
             .iter()
             .zip(&frame.rows)
             .map(|(s, r)| s - r.rhs_value())
@@ -165,17 +165,17 @@ impl Sums {
 
     /// `Σ S (y − λ)`.
     pub(crate) fn sensitivity_gap(&self, frame: &Frame) -> Vec<f64> {
-        self.vector(&self.sensitivity_gap, frame, fixed::GAP)
+        Self::vector(&self.sensitivity_gap, frame, fixed::GAP)
     }
 
     /// `Σ t`.
     pub(crate) fn barrier_rate(&self, frame: &Frame) -> Vec<f64> {
-        self.vector(&self.barrier_rate, frame, RATE)
+        Self::vector(&self.barrier_rate, frame, RATE)
     }
 
     /// `Σ μ t`, each with the `μ` of its reply.
     pub(crate) fn barrier_offset(&self, frame: &Frame) -> Vec<f64> {
-        self.vector(&self.barrier_offset, frame, fixed::EXCHANGE)
+        Self::vector(&self.barrier_offset, frame, fixed::EXCHANGE)
     }
 
     /// `Σ (y − λ)ᵀ S (y − λ)`.
@@ -183,7 +183,7 @@ impl Sums {
         fixed::from_sum(self.spread, SPREAD)
     }
 
-    fn vector(&self, total: &[i128], frame: &Frame, quantum: f64) -> Vec<f64> {
+    fn vector(total: &[i128], frame: &Frame, quantum: f64) -> Vec<f64> {
         total
             .iter()
             .zip(&frame.rows)
