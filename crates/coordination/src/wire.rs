@@ -26,7 +26,7 @@ pub const MAX_CANDIDATES: usize = 64;
 /// The largest binary exponent of sensitivities.
 const MAX_EXPONENT: u8 = 80;
 /// The largest sensitivity, before its exponent.
-const MAX_SENSITIVITY: i128 = 1 << 32;
+const MAX_SENSITIVITY: i128 = 1 << 50;
 /// The largest spread.
 const MAX_SPREAD: i128 = 1 << 100;
 

@@ -37,6 +37,8 @@ pub struct Agent {
     allotment_kernel: Kernel,
     kinds: Vec<RowKind>,
     own_weight: f64,
+    /// Bits of a sensitivity in messages.
+    mantissa_bits: u32,
     weighed: u32,
     calls: BTreeMap<u32, Call>,
     records: BTreeMap<Counted, Record>,
@@ -51,11 +53,22 @@ pub struct Agent {
 struct Record {
     price: Vec<f64>,
     exchange: Vec<f64>,
-    weight: Vec<f64>,
     sensitivity: Vec<f64>,
     sensitivity_gap: Vec<f64>,
     barrier_rate: Vec<f64>,
     barrier_offset: Vec<f64>,
+}
+
+impl Record {
+    /// What the member gives up for a share: `S share`, so that it stays within
+    /// its range; in ADMM, which has no `S`, the share itself.
+    fn share_of(&self, share: Vec<f64>) -> Vec<f64> {
+        if self.sensitivity.is_empty() {
+            share
+        } else {
+            dense::mul(&self.sensitivity, &share)
+        }
+    }
 }
 
 /// The exchanges of a member's final plan.
@@ -130,6 +143,7 @@ impl Agent {
             index,
             method,
             own_weight,
+            mantissa_bits: mantissa_bits(&member.b),
             weighed: 0,
             price_kernel,
             allotment_kernel: Kernel::new(&member.problem, &member.b, &held),
@@ -141,6 +155,41 @@ impl Agent {
             costs: BTreeMap::new(),
             replied: None,
         }
+    }
+
+    /// Whether rows of a port map depend on each other.
+    pub fn dependent(b: &crate::sparse::Sparse) -> bool {
+        let m = b.rows();
+        let mut gram = vec![0.0; m * m];
+        let mut dense_row = vec![0.0; b.cols()];
+        for i in 0..m {
+            for (c, v) in b.row(i) {
+                dense_row[c] = v;
+            }
+            for j in 0..=i {
+                gram[i * m + j] = b.row_dot(j, &dense_row);
+            }
+            for (c, _) in b.row(i) {
+                dense_row[c] = 0.0;
+            }
+        }
+        for i in 0..m {
+            let diagonal = gram[i * m + i];
+            for j in 0..i {
+                let other = gram[j * m + j];
+                let mut v = gram[i * m + j];
+                for k in 0..j {
+                    v -= gram[i * m + k] * gram[j * m + k];
+                }
+                gram[i * m + j] = v / other;
+            }
+            let left = diagonal - dense::dot(&gram[i * m..i * m + i], &gram[i * m..i * m + i]);
+            if left <= 1e-10 * diagonal {
+                return true;
+            }
+            gram[i * m + i] = left.sqrt();
+        }
+        false
     }
 
     /// Its place in the frame.
@@ -407,13 +456,14 @@ impl Agent {
                 .collect();
             dense::mul(&record.sensitivity, &change)
         };
+        let by_share = record.share_of(share);
         Some(
             (0..price.len())
                 .map(|j| {
                     record.exchange[j]
                         + barrier * (p.mu * record.barrier_rate[j] - record.barrier_offset[j])
                         - priced * (by_price[j] - record.sensitivity_gap[j])
-                        - barrier * record.weight[j] * share[j]
+                        - barrier * by_share[j]
                 })
                 .collect(),
         )
@@ -425,9 +475,10 @@ impl Agent {
         let restore = call.restore.as_ref()?;
         let (step, share) = (self.local(&restore.step), self.local(&restore.share));
         let by_step = dense::mul(&record.sensitivity, &step);
+        let by_share = record.share_of(share);
         Some(
             (0..step.len())
-                .map(|j| record.exchange[j] - by_step[j] - record.weight[j] * share[j])
+                .map(|j| record.exchange[j] - by_step[j] - by_share[j])
                 .collect(),
         )
     }
@@ -561,7 +612,7 @@ impl Agent {
             let diagonal: Vec<f64> = (0..m)
                 .map(|j| solved.sensitivity[j * m + j] / (self.scale(j) * self.scale(j)))
                 .collect();
-            (terms.sensitivity, terms.exponent) = with_exponent(&diagonal)?;
+            (terms.sensitivity, terms.exponent) = with_exponent(&diagonal, self.mantissa_bits)?;
         }
         let record = self.understood(&terms, price);
         self.records.insert(
@@ -585,6 +636,7 @@ impl Agent {
             .iter()
             .map(|&r| self.frame.rows[r].rhs_value() / members[r])
             .collect();
+        let reach = solved.clone();
         for _ in 0..2 {
             let mut metric = solved.sensitivity.clone();
             for j in 0..m {
@@ -595,10 +647,11 @@ impl Agent {
                 };
                 metric[j * m + j] *= free;
             }
+            let within = towards(&reach, &centre);
             let drawn = self.price_kernel.solve(Ask {
                 price,
                 proximal: Some(Proximal {
-                    centre: &centre,
+                    centre: &within,
                     metric_inverse: &metric,
                 }),
                 mu,
@@ -627,7 +680,7 @@ impl Agent {
                 triangle.push(solved.sensitivity[a * m + b] / (self.scale(a) * self.scale(b)));
             }
         }
-        (terms.sensitivity, terms.exponent) = with_exponent(&triangle)?;
+        (terms.sensitivity, terms.exponent) = with_exponent(&triangle, self.mantissa_bits)?;
         // From here on with the matrix that the fold will see.
         let seen = self.unpacked(terms);
         let gap = dense::mul(&seen, nu);
@@ -691,16 +744,9 @@ impl Agent {
         } else {
             Vec::new()
         };
-        // Shares go by sensitivity; in ADMM they are one a member.
-        let weight = if sensitivity.is_empty() {
-            vec![1.0; m]
-        } else {
-            (0..m).map(|j| sensitivity[j * m + j]).collect()
-        };
         Record {
             price,
             exchange: vector(&t.exchange, EXCHANGE),
-            weight,
             sensitivity,
             sensitivity_gap: vector(&t.sensitivity_gap, GAP),
             barrier_rate: vector(&t.barrier_rate, RATE),
@@ -709,12 +755,48 @@ impl Agent {
     }
 }
 
-/// Values as 32-bit mantissas with one exponent, in quanta of `2⁻⁷²`.
-fn with_exponent(values: &[f64]) -> Result<(Vec<i64>, u8), AgentError> {
+/// Bits of a sensitivity in messages: 32, or 50 where rows of the port map
+/// depend on each other. What rounding adds to `S` then leads out of the
+/// member's range of exchanges, and allotments would miss it.
+fn mantissa_bits(b: &crate::sparse::Sparse) -> u32 {
+    if Agent::dependent(b) { 50 } else { 32 }
+}
+
+/// The point nearest to `centre`, in the metric of `S`, that differs from the
+/// solved exchange by `S w`: several rows may see one variable, and no price
+/// can draw them apart.
+fn towards(solved: &Solved, centre: &[f64]) -> Vec<f64> {
+    let m = centre.len();
+    let mut factor = solved.sensitivity.clone();
+    let mut scale = vec![0.0; m];
+    for j in 0..m {
+        let d = factor[j * m + j];
+        scale[j] = if d > 0.0 { 1.0 / d.sqrt() } else { 0.0 };
+    }
+    for i in 0..m {
+        for j in 0..m {
+            factor[i * m + j] *= scale[i] * scale[j];
+        }
+        factor[i * m + i] += 1e-7;
+    }
+    dense::cholesky(&mut factor, m, 1e-13);
+    let mut w: Vec<f64> = (0..m)
+        .map(|j| (centre[j] - solved.s[j]) * scale[j])
+        .collect();
+    dense::cholesky_solve(&factor, m, &mut w);
+    for j in 0..m {
+        w[j] *= scale[j];
+    }
+    let moved = dense::mul(&solved.sensitivity, &w);
+    solved.s.iter().zip(&moved).map(|(s, m)| s + m).collect()
+}
+
+/// Values as mantissas of so many bits with one exponent, in quanta of `2⁻⁷²`.
+fn with_exponent(values: &[f64], bits: u32) -> Result<(Vec<i64>, u8), AgentError> {
     let most = values.iter().fold(0.0_f64, |a, v| a.max(v.abs()));
     let mut exponent: u8 = 0;
     let mut quantum = SENSITIVITY;
-    while most > quantum * (1_u64 << 32) as f64 && exponent < 80 {
+    while most > quantum * (1_u64 << bits) as f64 && exponent < 80 {
         quantum *= 2.0;
         exponent += 1;
     }

@@ -168,18 +168,14 @@ impl Model {
         Restore { step, share }
     }
 
-    /// What a unit of weight gives up so that `left` vanishes on every row.
+    /// The further step, in each member's own metric, after which nothing is
+    /// left on any row. Through `S` it leaves no member's range of exchanges,
+    /// also where several rows see the same variable.
     fn share(&self, frame: &Frame, left: impl Fn(usize) -> f64) -> Vec<f64> {
-        (0..self.price.len())
-            .map(|j| {
-                let left = left(j) + frame.rows[j].room();
-                if self.weight[j] > 0.0 && (left > 0.0 || !self.limit[j]) {
-                    left / self.weight[j]
-                } else {
-                    0.0
-                }
-            })
-            .collect()
+        let left: Vec<f64> = (0..self.price.len())
+            .map(|j| left(j) + frame.rows[j].room())
+            .collect();
+        qp::absorb(&self.s, &self.exact, &left, &self.limit)
     }
 
     /// Prices and shares for a change of the barrier parameter to `mu`.

@@ -97,7 +97,8 @@ pub struct Point {
     pub price: Vec<f64>,
     /// The barrier parameter `μ`; a member's weight multiplies it.
     pub mu: f64,
-    /// What every member gives up of row `j` a unit of its weight there.
+    /// The further price step after which the allotments sum to the capacity:
+    /// each member gives up `S share` (in ADMM the share itself).
     pub share: Vec<f64>,
     /// How much of the step towards this point a member's next centre takes:
     /// 1 for all of it.
@@ -109,7 +110,7 @@ pub struct Point {
 pub struct Restore {
     /// `δ`: each member moves by `−S δ`.
     pub step: Vec<f64>,
-    /// What every member gives up of row `j` a unit of its weight there.
+    /// As [`Point::share`].
     pub share: Vec<f64>,
 }
 

@@ -91,3 +91,49 @@ pub(crate) fn capped(s: &[f64], r: &[f64], price: &[f64], limit: &[bool]) -> Vec
     }
     d
 }
+
+/// A step `ε` with `(S ε)ⱼ = leftⱼ` on the rows that have something left: all
+/// equations, and limits that are exceeded. Refined, because `S` is solved
+/// with a raised diagonal.
+pub(crate) fn absorb(s: &[f64], exact: &[f64], left: &[f64], limit: &[bool]) -> Vec<f64> {
+    let n = left.len();
+    let mut step = vec![0.0; n];
+    let mut left = left.to_vec();
+    let mut rows: Vec<usize> = Vec::new();
+    let (mut factor, mut scale) = (Vec::new(), Vec::new());
+    for _ in 0..4 {
+        let now: Vec<usize> = (0..n)
+            .filter(|&j| s[j * n + j] > 0.0 && (!limit[j] || left[j] > 0.0 || rows.contains(&j)))
+            .collect();
+        if now.is_empty() {
+            break;
+        }
+        if now != rows {
+            rows = now;
+            let k = rows.len();
+            scale = rows
+                .iter()
+                .map(|&j| 1.0 / s[j * n + j].sqrt())
+                .collect::<Vec<f64>>();
+            factor = vec![0.0; k * k];
+            for (a, &i) in rows.iter().enumerate() {
+                for (b, &j) in rows[..=a].iter().enumerate() {
+                    factor[a * k + b] = s[i * n + j] * scale[a] * scale[b];
+                }
+                factor[a * k + a] += 1e-12;
+            }
+            dense::cholesky(&mut factor, k, 1e-13);
+        }
+        let mut b: Vec<f64> = rows.iter().zip(&scale).map(|(&j, c)| left[j] * c).collect();
+        dense::cholesky_solve(&factor, rows.len(), &mut b);
+        let mut change = vec![0.0; n];
+        for ((&j, c), v) in rows.iter().zip(&scale).zip(b) {
+            change[j] = v * c;
+            step[j] += change[j];
+        }
+        for (l, m) in left.iter_mut().zip(dense::mul(exact, &change)) {
+            *l -= m;
+        }
+    }
+    step
+}
