@@ -52,7 +52,7 @@ const fn energy(
 
 const CASES: &[Case] = &[
     energy(
-        "quantum = 0.001",
+        "quantum = 0.000001",
         "quantum = 0.001\ncolour = 1",
         "colour",
         "unknown field",
@@ -136,7 +136,7 @@ const CASES: &[Case] = &[
         "unit = \"kW\"",
     ),
     energy(
-        "quantum = 0.001",
+        "quantum = 0.000001",
         "quantum = 0",
         "quantum = 0",
         "out of range",

@@ -28,7 +28,6 @@ const LOOSE: f64 = 1e-4;
 ///
 /// The fields are private and the type hands out only what §5 of the design
 /// lets a member say; a fold cannot see into it.
-#[derive(Debug)]
 pub struct Agent {
     frame: Arc<Frame>,
     index: usize,
@@ -102,6 +101,15 @@ pub enum AgentError {
         /// The relative violation.
         violation: f64,
     },
+}
+
+/// Says who it is and nothing of its problem.
+impl std::fmt::Debug for Agent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Agent")
+            .field("index", &self.index)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Agent {

@@ -271,7 +271,11 @@ impl Step for Aladin {
         }
         if self.undone > 1 {
             // A careful step did not help: back towards the centre first.
-            pick = 10_f64.powi(self.undone - 1).min(1.0 / base.mu).max(1.0);
+            let mut back = 1.0;
+            for _ in 1..self.undone {
+                back *= 10.0;
+            }
+            pick = f64::min(back, 1.0 / base.mu).max(1.0);
         }
         let second = if pick < 1.0 { pick.sqrt() } else { 0.3 };
         let steps = [pick, second, 0.1 * pick, 1.0];
