@@ -382,7 +382,6 @@ pub fn dual_from_call(
             })?,
             barrier: finite("barrier", point.mu)?,
             shares: layout.finite("shares", &point.share)?,
-            damping: finite("damping", point.damping)?,
         });
     }
     let main = points.remove(0);
@@ -410,7 +409,6 @@ pub fn dual_from_call(
         round: Round(call.round),
         barrier: main.barrier,
         shares: main.shares,
-        damping: main.damping,
         alternatives: points,
         full_points: call.full as u32,
         candidates: recipes.collect::<Result<_, _>>()?,
@@ -441,7 +439,7 @@ pub fn call_from_dual(
     count("points", 1, MAX_POINTS, points)?;
     count("candidates", 0, MAX_CANDIDATES, dual.candidates.len())?;
     check_call(dual)?;
-    let point = |multipliers, barrier: Finite, shares, damping: Finite| {
+    let point = |multipliers, barrier: Finite, shares| {
         Ok::<_, WireError>(Point {
             price: layout.join(
                 "multipliers",
@@ -451,22 +449,11 @@ pub fn call_from_dual(
             )?,
             mu: barrier.get(),
             share: layout.doubles("shares", shares)?,
-            damping: damping.get(),
         })
     };
-    let mut points = vec![point(
-        &dual.multipliers,
-        dual.barrier,
-        &dual.shares,
-        dual.damping,
-    )?];
+    let mut points = vec![point(&dual.multipliers, dual.barrier, &dual.shares)?];
     for other in &dual.alternatives {
-        points.push(point(
-            &other.multipliers,
-            other.barrier,
-            &other.shares,
-            other.damping,
-        )?);
+        points.push(point(&other.multipliers, other.barrier, &other.shares)?);
     }
     let members = member_names(frame)?;
     let places: BTreeMap<&MemberId, usize> = members

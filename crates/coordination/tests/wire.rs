@@ -157,7 +157,6 @@ fn random_call(random: &mut Seeded, frame: &Frame) -> (Call, Option<Candidate>) 
                 .collect(),
             mu: number(random).abs(),
             share: numbers(random, m),
-            damping: random.uniform(0.0, 1.0),
         })
         .collect();
     let count = points.len() as u64;

@@ -39,9 +39,6 @@ pub struct DualVariables {
     /// that allotments sum to the capacity.
     #[serde(deserialize_with = "crate::json::unique_map")]
     pub shares: BTreeMap<CouplingId, Vec<Finite>>,
-    /// How much of the step towards the main point a member's next centre takes:
-    /// 1 for all of it.
-    pub damping: Finite,
     /// The other points, which are numbered from 1.
     pub alternatives: Vec<PricePoint>,
     /// How many points, from the main one on, ask for sensitivities; the others
@@ -70,9 +67,8 @@ pub struct DualVariables {
 }
 
 crate::canonical_record!(DualVariables {
-    multipliers, contract_id, epoch, round, barrier, shares, damping, alternatives,
-    full_points, candidates, counted, best, restore, mean_weight, penalties, settle,
-    cohort,
+    multipliers, contract_id, epoch, round, barrier, shares, alternatives, full_points,
+    candidates, counted, best, restore, mean_weight, penalties, settle, cohort,
 } check DualVariables::check);
 
 /// Prices at which members are asked besides the main ones.
@@ -87,15 +83,12 @@ pub struct PricePoint {
     /// What every member gives up, a unit of its weight.
     #[serde(deserialize_with = "crate::json::unique_map")]
     pub shares: BTreeMap<CouplingId, Vec<Finite>>,
-    /// How much of the step towards this point a member's next centre takes.
-    pub damping: Finite,
 }
 
 crate::canonical_record!(PricePoint {
     multipliers,
     barrier,
-    shares,
-    damping
+    shares
 });
 
 /// Where a member's allotment comes from.

@@ -308,7 +308,7 @@ fn barrier() -> impl Strategy<Value = Finite> {
 
 fn price_point(rows: BTreeMap<CouplingId, FixedVec>) -> impl Strategy<Value = PricePoint> {
     let shares = numbers(&rows);
-    (integer(), barrier(), shares, finite()).prop_map(move |(shift, barrier, shares, damping)| {
+    (integer(), barrier(), shares).prop_map(move |(shift, barrier, shares)| {
         let mut multipliers = rows.clone();
         for price in multipliers
             .values_mut()
@@ -320,7 +320,6 @@ fn price_point(rows: BTreeMap<CouplingId, FixedVec>) -> impl Strategy<Value = Pr
             multipliers,
             barrier,
             shares,
-            damping,
         }
     })
 }
@@ -378,7 +377,6 @@ pub fn dual_variables() -> impl Strategy<Value = DualVariables> {
                     round: Round(round),
                     barrier: main.barrier,
                     shares: main.shares,
-                    damping: main.damping,
                     alternatives,
                     full_points,
                     candidates,

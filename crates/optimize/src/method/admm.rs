@@ -64,7 +64,6 @@ impl Step for Admm {
                 price: new,
                 mu: 1.0,
                 share,
-                damping: 1.0,
             }],
             full: 1,
             restore: None,

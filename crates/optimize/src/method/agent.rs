@@ -437,20 +437,9 @@ impl Agent {
     }
 
     /// The exchange that the member's counted reply predicts at a point: the
-    /// predictions of all members sum to the capacity.
+    /// predictions of all members sum to the capacity. It is the centre of the
+    /// proximal term and a candidate.
     fn predicted(&self, call: &Call, point: usize) -> Option<Vec<f64>> {
-        self.moved(call, point, 1.0, 1.0)
-    }
-
-    /// The centre of the proximal term: `α` of the way in the member's own
-    /// exchange and price. At the broadcast price `λ⁺` that is the centre
-    /// `s + α t Δμ − (2α − 1) S (λ⁺ − y)`.
-    fn centre(&self, call: &Call, point: usize) -> Option<Vec<f64>> {
-        let damping = call.points[point].damping;
-        self.moved(call, point, damping, 2.0 * damping - 1.0)
-    }
-
-    fn moved(&self, call: &Call, point: usize, barrier: f64, priced: f64) -> Option<Vec<f64>> {
         let record = self.records.get(&call.counted[self.index]?)?;
         let p = &call.points[point];
         let (price, share) = (self.local(&p.price), self.local(&p.share));
@@ -469,9 +458,9 @@ impl Agent {
             (0..price.len())
                 .map(|j| {
                     record.exchange[j]
-                        + barrier * (p.mu * record.barrier_rate[j] - record.barrier_offset[j])
-                        - priced * (by_price[j] - record.sensitivity_gap[j])
-                        - barrier * by_share[j]
+                        + (p.mu * record.barrier_rate[j] - record.barrier_offset[j])
+                        - (by_price[j] - record.sensitivity_gap[j])
+                        - by_share[j]
                 })
                 .collect(),
         )
@@ -541,7 +530,7 @@ impl Agent {
         let m = self.kinds.len();
         let p = &call.points[point];
         let price = self.local(&p.price);
-        let centre = self.centre(call, point);
+        let centre = self.predicted(call, point);
         let base = call.counted[self.index].and_then(|at| self.records.get(&at));
         let metric = match (self.method, base) {
             (MethodName::Aladin, Some(record)) => {

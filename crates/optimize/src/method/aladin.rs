@@ -197,7 +197,6 @@ impl Model {
             price,
             mu,
             share,
-            damping: 1.0,
         }
     }
 }

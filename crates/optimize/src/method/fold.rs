@@ -112,7 +112,6 @@ impl Fold {
                 price: vec![0.0; m],
                 mu: 1.0,
                 share: vec![0.0; m],
-                damping: 1.0,
             }],
             full: 1,
             candidates: vec![Recipe::Alone],

@@ -100,9 +100,6 @@ pub struct Point {
     /// The further price step after which the allotments sum to the capacity:
     /// each member gives up `S share` (in ADMM the share itself).
     pub share: Vec<f64>,
-    /// How much of the step towards this point a member's next centre takes:
-    /// 1 for all of it.
-    pub damping: f64,
 }
 
 /// The way from the members' last exchanges back to the couplings.
