@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cosmosmesh_mission::{Envelope, MessageId, Payload, UtcSeconds};
+use cosmosmesh_optimize::method::Reply;
 
-use crate::contract::Contract;
+use crate::contract::{Contract, Refused};
 use crate::member::{Member, MemberError};
-use crate::progress::{Phase, Progress};
+use crate::progress::{Phase, Progress, Said, read};
 
 /// The closer's part of a contract.
 #[derive(Debug, Clone)]
@@ -19,7 +20,15 @@ pub struct Closer {
     contract: Arc<Contract>,
     progress: Progress,
     /// What came in since the present question was first asked.
-    inbox: BTreeMap<MessageId, Envelope>,
+    inbox: BTreeMap<MessageId, Noted>,
+}
+
+/// A message that came in.
+#[derive(Debug, Clone)]
+struct Noted {
+    envelope: Envelope,
+    /// Its author and what it answers, if it fits the contract.
+    answer: Option<(usize, Reply)>,
 }
 
 impl Closer {
@@ -47,17 +56,26 @@ impl Closer {
         member.envelope(Payload::DualVariables(dual), now)
     }
 
-    /// Takes a message.
+    /// Takes a message. One that is of the contract and does not fit it is
+    /// taken too, so that the closing names it and everybody sees that it is
+    /// left out; it counts as no answer.
     ///
     /// # Errors
     ///
-    /// When it has no identity.
-    pub fn take(&mut self, envelope: &Envelope) -> Result<(), MemberError> {
+    /// When it is not of the contract.
+    pub fn take(&mut self, envelope: &Envelope) -> Result<(), Refused> {
+        self.contract.admit(envelope)?;
         if matches!(
             envelope.payload,
             Payload::SharedVariables(_) | Payload::PlanDelta(_)
         ) {
-            self.inbox.insert(envelope.id()?, envelope.clone());
+            let id = envelope.id()?;
+            let answer = match read(&self.contract, envelope) {
+                Ok((i, Said::Reply(reply))) => Some((i, reply)),
+                _ => None,
+            };
+            let envelope = envelope.clone();
+            self.inbox.insert(id, Noted { envelope, answer });
         }
         Ok(())
     }
@@ -65,20 +83,8 @@ impl Closer {
     /// The members that have answered the present question.
     pub fn answered(&self) -> Vec<bool> {
         let mut out = vec![false; self.contract.members().len()];
-        let wanted = self.progress.call().round;
-        for envelope in self.inbox.values() {
-            let Some(i) = self.contract.place(envelope.author.as_str()) else {
-                continue;
-            };
-            if let Payload::SharedVariables(s) = &envelope.payload {
-                out[i] |=
-                    match self.progress.phase() {
-                        Phase::Settling(at) => s.priors.allotment_costs.iter().any(|c| {
-                            c.round.0 == at.round && c.candidate == crate::progress::SETTLED
-                        }),
-                        Phase::Rounds | Phase::Agreed => s.round.0 == wanted,
-                    };
-            }
+        for (i, reply) in self.inbox.values().filter_map(|n| n.answer.as_ref()) {
+            out[*i] |= self.progress.answers_now(reply);
         }
         out
     }
@@ -88,13 +94,16 @@ impl Closer {
     ///
     /// # Errors
     ///
-    /// When a message that came in does not fit the contract.
+    /// When the prices that follow are beyond what messages can carry.
     pub fn close(&mut self, member: &mut Member, now: UtcSeconds) -> Result<Envelope, MemberError> {
-        let cohort: BTreeMap<MessageId, &Envelope> =
-            self.inbox.iter().map(|(id, e)| (*id, e)).collect();
+        let cohort: BTreeMap<MessageId, &Envelope> = self
+            .inbox
+            .iter()
+            .map(|(id, n)| (*id, &n.envelope))
+            .collect();
         let ids = cohort.keys().copied().collect();
         let before = self.progress.phase();
-        self.progress.close(&cohort)?;
+        self.progress.close(&cohort);
         let same_question = matches!(before, Phase::Settling(_)) && before == self.progress.phase();
         if !same_question {
             self.inbox.clear();

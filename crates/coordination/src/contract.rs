@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use cosmosmesh_mission::{ContractHash, ContractId, EncodeError, Epoch, Finite, MemberId};
+use cosmosmesh_mission::{
+    Attempt, ContractHash, ContractId, Delta, EncodeError, Envelope, Epoch, Finite, MemberId,
+    Payload,
+};
 use cosmosmesh_optimize::coupled::RowKind;
 use cosmosmesh_optimize::method::{Frame, MethodName};
 
@@ -42,6 +45,57 @@ pub enum ContractError {
     #[error("the contract names a number that is not finite")]
     NotFinite,
 }
+
+/// Why a message is not taken: what it says about itself is not of this
+/// contract.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refused {
+    /// It breaks a rule of its own.
+    #[error("the message breaks a rule: {0}")]
+    Invalid(#[from] EncodeError),
+    /// It names another contract's hash.
+    #[error("the message is of contract {actual}, not of {expected}")]
+    Hash {
+        /// The hash of this contract.
+        expected: ContractHash,
+        /// The hash that it names.
+        actual: ContractHash,
+    },
+    /// Its payload names another contract.
+    #[error("the message is of contract {actual}, not of {expected}")]
+    Contract {
+        /// This contract.
+        expected: ContractId,
+        /// The contract that it names.
+        actual: ContractId,
+    },
+    /// It is of another epoch.
+    #[error("the message is of epoch {actual}, not of {expected}")]
+    Epoch {
+        /// The epoch of this contract.
+        expected: Epoch,
+        /// The epoch that it names.
+        actual: Epoch,
+    },
+    /// It repeats a round; no round is repeated.
+    #[error("the message is of attempt {actual}, not of {expected}")]
+    Attempt {
+        /// The only attempt that there is.
+        expected: Attempt,
+        /// The attempt that it names.
+        actual: Attempt,
+    },
+    /// Its author is no member.
+    #[error("the author {0} is no member of the contract")]
+    Author(String),
+    /// Its author may not say this.
+    #[error("{0} closes no rounds of this contract")]
+    Role(String),
+}
+
+/// The only attempt of a round that there is.
+const ATTEMPT: Attempt = Attempt(0);
 
 impl Contract {
     /// The contract over a frame. `closer` closes the rounds.
@@ -134,6 +188,69 @@ impl Contract {
     /// What every message names.
     pub fn hash(&self) -> ContractHash {
         self.hash
+    }
+
+    /// Checks what a message says about itself: hash, author, role, contract,
+    /// epoch and attempt, and the rules of the envelope. Returns the place of
+    /// its author. What it says besides is checked where it is read
+    /// ([`crate::wire`]).
+    ///
+    /// # Errors
+    ///
+    /// See [`Refused`].
+    pub fn admit(&self, envelope: &Envelope) -> Result<usize, Refused> {
+        envelope.check().map_err(EncodeError::from)?;
+        if envelope.contract_hash != self.hash {
+            return Err(Refused::Hash {
+                expected: self.hash,
+                actual: envelope.contract_hash,
+            });
+        }
+        let place = self
+            .place(envelope.author.as_str())
+            .ok_or_else(|| Refused::Author(envelope.author.to_string()))?;
+        match &envelope.payload {
+            Payload::SharedVariables(s) => {
+                self.admit_terms(&s.contract_id, s.epoch)?;
+                if s.attempt != ATTEMPT {
+                    return Err(Refused::Attempt {
+                        expected: ATTEMPT,
+                        actual: s.attempt,
+                    });
+                }
+            }
+            Payload::DualVariables(d) => {
+                self.admit_terms(&d.contract_id, d.epoch)?;
+                if place != self.closer {
+                    return Err(Refused::Role(envelope.author.to_string()));
+                }
+            }
+            Payload::PlanDelta(p) => {
+                let epoch = match &p.delta {
+                    Delta::Allocation { epoch, .. } => *epoch,
+                    _ => self.epoch,
+                };
+                self.admit_terms(&p.contract_id, epoch)?;
+            }
+            _ => {}
+        }
+        Ok(place)
+    }
+
+    fn admit_terms(&self, id: &ContractId, epoch: Epoch) -> Result<(), Refused> {
+        if *id != self.id {
+            return Err(Refused::Contract {
+                expected: self.id.clone(),
+                actual: id.clone(),
+            });
+        }
+        if epoch != self.epoch {
+            return Err(Refused::Epoch {
+                expected: self.epoch,
+                actual: epoch,
+            });
+        }
+        Ok(())
     }
 
     /// The place of a member.

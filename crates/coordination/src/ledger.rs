@@ -9,33 +9,14 @@ use std::sync::Arc;
 
 use cosmosmesh_mission::{DualVariables, Envelope, MessageId, Payload};
 
-use crate::contract::Contract;
-use crate::progress::Progress;
-use crate::wire::WireError;
+use crate::contract::{Contract, Refused};
+use crate::progress::{LeftOut, Progress, left_out, read};
 
 /// Every valid message of one agreement.
 #[derive(Debug, Clone)]
 pub struct Ledger {
     contract: Arc<Contract>,
     messages: BTreeMap<MessageId, Envelope>,
-}
-
-/// Why a message is not taken.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Refused {
-    /// It breaks a rule of its own.
-    #[error("the message breaks a rule: {0}")]
-    Invalid(#[from] cosmosmesh_mission::EncodeError),
-    /// It is of another contract.
-    #[error("the message is of another contract")]
-    Contract,
-    /// Its author is no member.
-    #[error("the author {0} is no member of the contract")]
-    Author(String),
-    /// Its author may not say this.
-    #[error("{0} closes no rounds of this contract")]
-    Role(String),
 }
 
 /// What a set of messages amounts to.
@@ -46,6 +27,9 @@ pub struct State {
     /// A closing that does not follow from the messages it names, with the
     /// reason: its author is at fault.
     pub fault: Option<(MessageId, String)>,
+    /// Messages that do not fit the contract, whether or not a closing names
+    /// them: each is the fault of its author, and plays no part.
+    pub left_out: BTreeMap<MessageId, LeftOut>,
     /// Messages that a closing names and that are not there.
     pub missing: BTreeSet<MessageId>,
     /// A digest of everything above: equal states have equal digests.
@@ -76,27 +60,15 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// When it does not belong here.
+    /// When it is not of the contract, or breaks a rule of its own.
     pub fn insert(&mut self, envelope: Envelope) -> Result<bool, Refused> {
+        self.contract.admit(&envelope)?;
         let id = envelope.id()?;
-        if envelope.contract_hash != self.contract.hash() {
-            return Err(Refused::Contract);
-        }
-        let place = self.contract.place(envelope.author.as_str());
-        let place = place.ok_or_else(|| Refused::Author(envelope.author.to_string()))?;
-        if matches!(envelope.payload, Payload::DualVariables(_)) && place != self.contract.closer()
-        {
-            return Err(Refused::Role(envelope.author.to_string()));
-        }
         Ok(self.messages.insert(id, envelope).is_none())
     }
 
     /// The state that follows from the messages.
-    ///
-    /// # Errors
-    ///
-    /// When a counted message does not fit the contract.
-    pub fn state(&self) -> Result<State, WireError> {
+    pub fn state(&self) -> State {
         let mut closings: Vec<(&DualVariables, MessageId)> = self
             .messages
             .iter()
@@ -132,13 +104,15 @@ impl Ledger {
                 if !missing.is_empty() {
                     break;
                 }
-                progress.close(&cohort)?;
+                progress.close(&cohort);
             }
-            if progress.opening(dual.cohort.clone())? != *dual {
-                fault = Some((
-                    id,
-                    "the prices do not follow from the messages it names".to_owned(),
-                ));
+            let wrong = match progress.opening(dual.cohort.clone()) {
+                Ok(opening) if opening == *dual => None,
+                Ok(_) => Some("the prices do not follow from the messages it names".to_owned()),
+                Err(e) => Some(format!("no prices follow from the messages it names: {e}")),
+            };
+            if let Some(why) = wrong {
+                fault = Some((id, why));
                 break;
             }
             digest.update(&id.0);
@@ -151,11 +125,21 @@ impl Ledger {
             }
         }
         digest.update(&[u8::from(fault.is_some()), u8::from(missing.is_empty())]);
-        Ok(State {
+        let mut all_left_out = progress.left_out().clone();
+        for (id, envelope) in &self.messages {
+            if let Err(reason) = read(&self.contract, envelope) {
+                all_left_out.extend(left_out(&self.contract, *id, envelope, reason));
+            }
+        }
+        for id in all_left_out.keys() {
+            digest.update(&id.0);
+        }
+        State {
             progress,
             fault,
+            left_out: all_left_out,
             missing,
             digest: *digest.finalize().as_bytes(),
-        })
+        }
     }
 }

@@ -7,16 +7,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cosmosmesh_mission::{
-    AuthorId, BootEpoch, Commitment, Delta, DualVariables, EncodeError, Envelope, MessageId,
-    Payload, PlanDelta, PricesId, Seq, UtcSeconds, Version,
+    AuthorId, BootEpoch, Commitment, CouplingId, Delta, DualVariables, EncodeError, Envelope,
+    MessageId, Payload, PlanDelta, PricesId, Seq, UtcSeconds, Version,
 };
 use cosmosmesh_optimize::coupled::CoupledMember;
 use cosmosmesh_optimize::method::{
     Agent, AgentError, AllotmentCost, Candidate, Exchange, Reply, fixed,
 };
 
-use crate::contract::Contract;
-use crate::progress::{SETTLED, asked};
+use crate::contract::{Contract, Refused};
+use crate::progress::{Misfit, SETTLED, Said, asked, read};
 use crate::wire::{ReplyHead, WireError, shared_from_reply};
 
 /// A member.
@@ -38,7 +38,7 @@ pub struct Member {
     settling: Option<Candidate>,
     answered: BTreeMap<Candidate, Vec<Envelope>>,
     /// Others' allocations of couplings whose rounding this member takes.
-    others: BTreeMap<(usize, String), Vec<i64>>,
+    others: BTreeMap<(usize, CouplingId), Vec<i64>>,
     exchange: Option<Exchange>,
 }
 
@@ -49,6 +49,9 @@ pub enum MemberError {
     /// Its agent could not.
     #[error(transparent)]
     Agent(#[from] AgentError),
+    /// A message is not of the contract.
+    #[error(transparent)]
+    Refused(#[from] Refused),
     /// A message does not fit the contract.
     #[error(transparent)]
     Wire(#[from] WireError),
@@ -112,32 +115,30 @@ impl Member {
     ///
     /// # Errors
     ///
-    /// When it does not fit the contract.
+    /// When it is not of the contract, or does not fit it. Then nothing has
+    /// changed.
     pub fn hear(&mut self, envelope: &Envelope) -> Result<(), MemberError> {
-        match &envelope.payload {
-            Payload::DualVariables(dual) => self.hear_prices(dual)?,
-            Payload::PlanDelta(PlanDelta {
-                delta:
-                    Delta::Allocation {
-                        coupling, quanta, ..
-                    },
-                ..
-            }) => {
-                if let Some(i) = self.contract.place(envelope.author.as_str()) {
-                    self.others
-                        .insert((i, coupling.to_string()), quanta.to_vec());
-                }
-            }
-            _ => {}
+        if let Payload::DualVariables(dual) = &envelope.payload {
+            self.contract.admit(envelope)?;
+            return self.hear_prices(dual);
         }
-        Ok(())
+        match read(&self.contract, envelope) {
+            Ok((i, Said::Allocation(coupling, quanta))) => {
+                self.others.insert((i, coupling.clone()), quanta.to_vec());
+                Ok(())
+            }
+            Ok(_) => Ok(()),
+            Err(Misfit::Refused(refused)) => Err(refused.into()),
+            Err(Misfit::Wire(misfit)) => Err(misfit.into()),
+        }
     }
 
     fn hear_prices(&mut self, dual: &DualVariables) -> Result<(), MemberError> {
         let (call, settle) = asked(&self.contract, dual)?;
+        let prices = dual.id()?;
         if call.round > self.newest {
             self.newest = call.round;
-            self.prices = Some(dual.id()?);
+            self.prices = Some(prices);
             if let Some(at) = settle
                 && self.settling != Some(at)
             {
@@ -196,10 +197,10 @@ impl Member {
             if !rows.iter().any(takes) {
                 continue;
             }
-            let mut left: BTreeMap<usize, i64> = rows
+            let mut left: BTreeMap<usize, i128> = rows
                 .iter()
                 .filter(|r| takes(r))
-                .map(|r| (*r, frame.rows[*r].rhs))
+                .map(|r| (*r, frame.rows[*r].rhs.into()))
                 .collect();
             for (i, m) in frame.members.iter().enumerate() {
                 let theirs: Vec<usize> = rows
@@ -210,16 +211,18 @@ impl Member {
                 if i == me || theirs.is_empty() {
                     continue;
                 }
-                let quanta = self.others.get(&(i, coupling.to_string()))?;
+                let quanta = self.others.get(&(i, coupling.clone()))?;
                 for (r, v) in theirs.iter().zip(quanta) {
                     if let Some(left) = left.get_mut(r) {
-                        *left -= v;
+                        *left -= i128::from(*v);
                     }
                 }
             }
             for (r, v) in left {
                 if let Ok(place) = own.rows.binary_search(&r) {
-                    allotment[place] = v;
+                    // What does not fit cannot be kept to either.
+                    let end = if v < 0 { i64::MIN } else { i64::MAX };
+                    allotment[place] = i64::try_from(v).unwrap_or(end);
                 }
             }
         }

@@ -4,13 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cosmosmesh_mission::{
-    Delta, DualVariables, Envelope, MessageId, Payload, PlanDelta, SharedVariables,
+    CouplingId, Delta, DualVariables, Envelope, MemberId, MessageId, Payload,
 };
 use cosmosmesh_optimize::coupled::RowKind;
-use cosmosmesh_optimize::method::{Bounds, Call, Candidate, Fold, Reply, fixed};
+use cosmosmesh_optimize::method::{
+    AllotmentCost, Bounds, Call, Candidate, Fold, MethodName, Recipe, Reply, fixed,
+};
 
-use crate::contract::Contract;
-use crate::wire::{WireError, call_from_dual, dual_from_call, reply_from_shared};
+use crate::contract::{Contract, Refused};
+use crate::wire::{
+    WireError, call_from_dual, check_allocation, count, dual_from_call, reply_from_shared,
+};
 
 /// The candidate number under which members give the cost of what they settle
 /// on: it differs from the candidate's own by the rounding that one member
@@ -61,11 +65,84 @@ pub struct ClosedRound {
     pub relative_imbalance: f64,
 }
 
+/// What a message of a member says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Said<'e> {
+    /// An answer in a round, or to a settlement.
+    Reply(Reply),
+    /// What the member takes of a coupling, by its rows of it in step order.
+    Allocation(&'e CouplingId, &'e [i64]),
+    /// Nothing that the fold reads.
+    Other,
+}
+
+/// Why a message is left out.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Misfit {
+    /// What it says about itself is not of the contract.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// What it says does not fit the contract.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+}
+
+/// A message that was left out, as if it had never been sent: the fault of its
+/// author.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LeftOut {
+    /// Who sent it.
+    pub author: MemberId,
+    /// What does not fit.
+    pub reason: Misfit,
+}
+
+/// The author of a message and what it says, if that fits the contract.
+///
+/// Whether the round that a reply names has asked for one is not checked here:
+/// that follows from the messages before it.
+///
+/// # Errors
+///
+/// When the message is not of the contract, or what it says does not fit it.
+pub fn read<'e>(contract: &Contract, envelope: &'e Envelope) -> Result<(usize, Said<'e>), Misfit> {
+    let place = contract.admit(envelope)?;
+    let (names, frame) = (contract.names(), contract.frame());
+    let said = match &envelope.payload {
+        Payload::SharedVariables(shared) => {
+            Said::Reply(reply_from_shared(names, frame, place, shared)?)
+        }
+        Payload::PlanDelta(plan) => match &plan.delta {
+            Delta::Allocation {
+                coupling, quanta, ..
+            } => {
+                check_allocation(names, frame, place, coupling, quanta)?;
+                Said::Allocation(coupling, quanta)
+            }
+            _ => Said::Other,
+        },
+        _ => Said::Other,
+    };
+    Ok((place, said))
+}
+
+/// What the messages of a cohort say, without those that were left out.
+struct Cohort<'e> {
+    /// The newest reply of each member that answers the present kind of
+    /// question, by member.
+    replies: Vec<(usize, Reply)>,
+    allocations: BTreeMap<(usize, &'e CouplingId), &'e [i64]>,
+}
+
 /// The state that follows from the closings so far.
 #[derive(Debug, Clone)]
 pub struct Progress {
     contract: Arc<Contract>,
     fold: Fold,
+    /// How many points each round asked for in full.
+    asked: BTreeMap<u32, usize>,
+    left_out: BTreeMap<MessageId, LeftOut>,
     phase: Phase,
     /// The number of the next closing.
     next: u32,
@@ -80,6 +157,8 @@ impl Progress {
         Self {
             contract,
             fold,
+            asked: BTreeMap::new(),
+            left_out: BTreeMap::new(),
             phase: Phase::Rounds,
             next: 1,
             rounds: Vec::new(),
@@ -105,6 +184,11 @@ impl Progress {
     /// What is known of the optimum.
     pub fn bounds(&self) -> &Bounds {
         self.fold.bounds()
+    }
+
+    /// Messages of the closed rounds that were left out.
+    pub fn left_out(&self) -> &BTreeMap<MessageId, LeftOut> {
+        &self.left_out
     }
 
     /// The plan, once agreed.
@@ -138,48 +222,89 @@ impl Progress {
 
     /// Closes the present round with the messages of a cohort.
     ///
-    /// The order of the messages does not matter. What is no answer to an open
-    /// question is left out.
-    ///
-    /// # Errors
-    ///
-    /// When a message of the cohort does not fit the contract.
-    pub fn close(&mut self, cohort: &BTreeMap<MessageId, &Envelope>) -> Result<(), WireError> {
+    /// The order of the messages does not matter. A message that does not fit
+    /// is left out, and reported ([`Progress::left_out`]).
+    pub fn close(&mut self, cohort: &BTreeMap<MessageId, &Envelope>) {
+        if self.phase == Phase::Rounds {
+            let call = self.fold.call();
+            self.asked.insert(call.round, call.full);
+        }
+        let cohort = self.heard(cohort);
         self.next += 1;
         match self.phase {
             Phase::Agreed => {}
-            Phase::Settling(at) => self.close_settlement(at, cohort)?,
-            Phase::Rounds => self.close_round(cohort)?,
+            Phase::Settling(at) => self.close_settlement(at, &cohort),
+            Phase::Rounds => self.close_round(&cohort),
         }
-        Ok(())
     }
 
-    fn shared<'e>(
-        &self,
-        cohort: &BTreeMap<MessageId, &'e Envelope>,
-    ) -> Vec<(usize, &'e SharedVariables)> {
-        let mut newest: BTreeMap<usize, &SharedVariables> = BTreeMap::new();
-        for envelope in cohort.values() {
-            if let Payload::SharedVariables(s) = &envelope.payload
-                && let Some(i) = self.contract.place(envelope.author.as_str())
-            {
-                let old = newest.entry(i).or_insert(s);
-                if s.round > old.round {
-                    *old = s;
+    /// Whether a reply has what its round asked for: a part for each point. A
+    /// settlement asks for no points.
+    fn check_points(&self, reply: &Reply) -> Result<(), WireError> {
+        match self.asked.get(&reply.round) {
+            Some(&asked) => count("points", asked, asked, reply.terms.len()),
+            None if reply.terms.is_empty() => Ok(()),
+            None => Err(WireError::Round {
+                actual: reply.round,
+            }),
+        }
+    }
+
+    /// Whether a reply answers a question of the present kind, be it an earlier
+    /// one.
+    fn answers(&self, reply: &Reply) -> bool {
+        match self.phase {
+            Phase::Settling(at) => settled(reply, at).is_some(),
+            Phase::Rounds | Phase::Agreed => !reply.terms.is_empty(),
+        }
+    }
+
+    /// Whether a reply answers the present question itself.
+    pub(crate) fn answers_now(&self, reply: &Reply) -> bool {
+        let call = self.fold.call();
+        let settling = matches!(self.phase, Phase::Settling(_));
+        let complete = reply.round == call.round && reply.terms.len() == call.full;
+        self.answers(reply) && (settling || complete)
+    }
+
+    fn heard<'e>(&mut self, cohort: &BTreeMap<MessageId, &'e Envelope>) -> Cohort<'e> {
+        let contract = self.contract.clone();
+        let mut newest: BTreeMap<usize, Reply> = BTreeMap::new();
+        let mut allocations = BTreeMap::new();
+        for (id, envelope) in cohort {
+            let said = read(&contract, envelope).and_then(|(i, said)| {
+                if let Said::Reply(reply) = &said {
+                    self.check_points(reply)?;
+                }
+                Ok((i, said))
+            });
+            match said {
+                Ok((i, Said::Reply(reply))) => {
+                    let newer = newest.get(&i).is_none_or(|old| reply.round > old.round);
+                    if newer && self.answers(&reply) {
+                        newest.insert(i, reply);
+                    }
+                }
+                Ok((i, Said::Allocation(coupling, quanta))) => {
+                    allocations.insert((i, coupling), quanta);
+                }
+                Ok((_, Said::Other)) => {}
+                Err(reason) => {
+                    self.left_out
+                        .extend(left_out(&contract, *id, envelope, reason));
                 }
             }
         }
-        newest.into_iter().collect()
+        Cohort {
+            replies: newest.into_iter().collect(),
+            allocations,
+        }
     }
 
-    fn close_round(&mut self, cohort: &BTreeMap<MessageId, &Envelope>) -> Result<(), WireError> {
+    fn close_round(&mut self, cohort: &Cohort<'_>) {
         let c = self.contract.clone();
         let round = self.fold.call().round;
-        let mut replies: Vec<(usize, Reply)> = Vec::new();
-        for (i, shared) in self.shared(cohort) {
-            replies.push((i, reply_from_shared(c.names(), c.frame(), i, shared)?));
-        }
-        let counted: Vec<(usize, &Reply)> = replies.iter().map(|(i, r)| (*i, r)).collect();
+        let counted: Vec<(usize, &Reply)> = cohort.replies.iter().map(|(i, r)| (*i, r)).collect();
         let present = counted
             .iter()
             .filter(|(_, r)| r.round == round)
@@ -213,41 +338,29 @@ impl Progress {
         {
             self.phase = Phase::Settling(at);
         }
-        Ok(())
     }
 
-    fn close_settlement(
-        &mut self,
-        at: Candidate,
-        cohort: &BTreeMap<MessageId, &Envelope>,
-    ) -> Result<(), WireError> {
+    fn close_settlement(&mut self, at: Candidate, cohort: &Cohort<'_>) {
         let c = self.contract.clone();
-        let members = c.members().len();
         // What every member says that the plan costs it, and its allotments.
-        let mut costs: Vec<Option<Option<i64>>> = vec![None; members];
-        for (i, shared) in self.shared(cohort) {
-            let reply = reply_from_shared(c.names(), c.frame(), i, shared)?;
-            costs[i] = reply
-                .costs
-                .iter()
-                .find(|v| v.round == at.round && v.candidate == SETTLED)
-                .map(|v| v.value);
+        let mut costs: Vec<Option<AllotmentCost>> = vec![None; c.members().len()];
+        for (i, reply) in &cohort.replies {
+            costs[*i] = settled(reply, at);
         }
-        let deltas = self.deltas(cohort);
-        if costs.iter().any(|c| matches!(c, Some(None))) {
+        if costs.iter().flatten().any(|c| c.value.is_none()) {
             // Somebody cannot keep to it: look for another.
             self.refuse();
-            return Ok(());
+            return;
         }
         let Some(costs) = costs
             .into_iter()
-            .map(Option::flatten)
+            .map(|c| c?.value)
             .collect::<Option<Vec<i64>>>()
         else {
-            return Ok(()); // not all have answered: the question stays open
+            return; // not all have answered: the question stays open
         };
-        let Some(allotments) = self.allotments(&deltas) else {
-            return Ok(());
+        let Some(allotments) = self.allotments(&cohort.allocations) else {
+            return;
         };
         let violation = violation(&c, &allotments);
         let total: i128 = costs.iter().map(|v| i128::from(*v)).sum();
@@ -259,7 +372,7 @@ impl Progress {
             .map(|lower| (cost - lower) / cost.abs().max(fixed::COST));
         if violation > 0 || gap.is_none_or(|g| g > c.gap()) {
             self.refuse();
-            return Ok(());
+            return;
         }
         self.plan = Some(Plan {
             allotments,
@@ -268,7 +381,6 @@ impl Progress {
             violation,
         });
         self.phase = Phase::Agreed;
-        Ok(())
     }
 
     fn refuse(&mut self) {
@@ -285,32 +397,11 @@ impl Progress {
         }
     }
 
-    fn deltas<'e>(
+    /// Allotments of all members by their rows, if all allocations are there.
+    fn allotments(
         &self,
-        cohort: &BTreeMap<MessageId, &'e Envelope>,
-    ) -> BTreeMap<(usize, &'e str), &'e [i64]> {
-        let mut out = BTreeMap::new();
-        for envelope in cohort.values() {
-            if let Payload::PlanDelta(PlanDelta { delta, .. }) = &envelope.payload {
-                let Some(i) = self.contract.place(envelope.author.as_str()) else {
-                    continue;
-                };
-                if let Delta::Allocation {
-                    coupling,
-                    epoch,
-                    quanta,
-                } = delta
-                    && *epoch == self.contract.epoch()
-                {
-                    out.insert((i, coupling.as_str()), &quanta[..]);
-                }
-            }
-        }
-        out
-    }
-
-    /// Allotments of all members by their rows, if all deltas are there.
-    fn allotments(&self, deltas: &BTreeMap<(usize, &str), &[i64]>) -> Option<Vec<Vec<i64>>> {
+        allocations: &BTreeMap<(usize, &CouplingId), &[i64]>,
+    ) -> Option<Vec<Vec<i64>>> {
         let frame = self.contract.frame();
         let mut out = Vec::new();
         for (i, m) in frame.members.iter().enumerate() {
@@ -323,10 +414,7 @@ impl Progress {
                 if places.is_empty() {
                     continue;
                 }
-                let quanta = deltas.get(&(i, coupling.as_str()))?;
-                if quanta.len() != places.len() {
-                    return None;
-                }
+                let quanta = allocations.get(&(i, coupling))?;
                 for (place, v) in places.into_iter().zip(quanta.iter()) {
                     own[place] = *v;
                 }
@@ -359,6 +447,24 @@ pub fn violation(contract: &Contract, allotments: &[Vec<i64>]) -> u64 {
         .map_or(0, |v| u64::try_from(v).unwrap_or(u64::MAX))
 }
 
+/// What a reply says that settling on a candidate costs, if it does.
+fn settled(reply: &Reply, at: Candidate) -> Option<AllotmentCost> {
+    let mut costs = reply.costs.iter().copied();
+    costs.find(|v| v.round == at.round && v.candidate == SETTLED)
+}
+
+/// A message that is left out, if its author is a member.
+pub(crate) fn left_out(
+    contract: &Contract,
+    id: MessageId,
+    envelope: &Envelope,
+    reason: Misfit,
+) -> Option<(MessageId, LeftOut)> {
+    let place = contract.place(envelope.author.as_str())?;
+    let author = contract.members()[place].clone();
+    Some((id, LeftOut { author, reason }))
+}
+
 /// The call and the settlement that a message asks for.
 ///
 /// # Errors
@@ -368,5 +474,13 @@ pub fn asked(
     contract: &Contract,
     dual: &DualVariables,
 ) -> Result<(Call, Option<Candidate>), WireError> {
-    call_from_dual(contract.names(), contract.frame(), dual)
+    let (call, settle) = call_from_dual(contract.names(), contract.frame(), dual)?;
+    // Restoring takes sensitivities, which ADMM has none of.
+    let restores = |recipe: &Recipe| matches!(recipe, Recipe::Restored { .. });
+    if contract.method() == MethodName::Admm && call.candidates.iter().any(restores) {
+        return Err(WireError::Restored {
+            method: contract.method().name(),
+        });
+    }
+    Ok((call, settle))
 }

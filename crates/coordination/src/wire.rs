@@ -23,10 +23,15 @@ pub const MAX_POINTS: usize = 16;
 /// The most candidates that one call may have.
 pub const MAX_CANDIDATES: usize = 64;
 
+/// The largest exchange: twice the scale of its row. A row's scale is what its
+/// members' declared limits stay within; the rest is for solvers' tolerances.
+const MAX_EXCHANGE: i128 = 1 << 45;
 /// The largest binary exponent of sensitivities.
 const MAX_EXPONENT: u8 = 80;
 /// The largest sensitivity, before its exponent.
 const MAX_SENSITIVITY: i128 = 1 << 50;
+/// The largest sum of sensitivities over all members, after their exponents.
+const MAX_SENSITIVITY_SUM: i128 = 1 << 126;
 /// The largest spread.
 const MAX_SPREAD: i128 = 1 << 100;
 
@@ -110,6 +115,24 @@ pub enum WireError {
         most: usize,
         /// What was met.
         actual: usize,
+    },
+    /// Exchanges without a point that they belong to.
+    #[error("forecasts of {actual} couplings belong to no point: the message has none")]
+    Forecasts {
+        /// The couplings that were met.
+        actual: usize,
+    },
+    /// A reply to a round in which nothing was asked, or not yet.
+    #[error("round {actual} asked for no reply")]
+    Round {
+        /// What was met.
+        actual: u32,
+    },
+    /// A candidate that the contract's method cannot make.
+    #[error("a candidate is restored, which {method} cannot do")]
+    Restored {
+        /// The method.
+        method: &'static str,
     },
     /// A number that must be finite is not.
     #[error("{what} is {actual}, expected a finite number")]
@@ -276,7 +299,7 @@ pub fn shared_from_reply(
         prices: head.prices,
         problem: head.problem,
     };
-    check_values(&shared)?;
+    check_values(frame, &shared)?;
     Ok(shared)
 }
 
@@ -293,9 +316,14 @@ pub fn reply_from_shared(
     let layout = Layout::of_member(names, frame, member)?;
     let priors = &shared.priors;
     count("points", 0, MAX_POINTS, priors.points.len())?;
-    check_values(shared)?;
+    check_values(frame, shared)?;
     // A settlement has no point, and then no exchange either.
-    let first = if priors.points.is_empty() && shared.forecasts.is_empty() {
+    let first = if priors.points.is_empty() {
+        if !shared.forecasts.is_empty() {
+            return Err(WireError::Forecasts {
+                actual: shared.forecasts.len(),
+            });
+        }
         Vec::new()
     } else {
         layout.join(
@@ -344,6 +372,44 @@ pub fn reply_from_shared(
         barrier_weight: priors.barrier_weight.0,
         barrier_total: priors.barrier_total.0,
     })
+}
+
+/// Checks that `quanta` are an allocation of a coupling for `member`: one item
+/// for each row of the coupling that it touches, in step order, none of them
+/// beyond twice what the row can carry.
+///
+/// # Errors
+/// When it does not fit the frame.
+pub fn check_allocation(
+    names: &RowNames,
+    frame: &Frame,
+    member: usize,
+    coupling: &CouplingId,
+    quanta: &[i64],
+) -> Result<(), WireError> {
+    let what = "the allocation";
+    let layout = Layout::of_member(names, frame, member)?;
+    let found = layout.places.iter().find(|(id, _)| *id == coupling);
+    let (_, places) = found.ok_or_else(|| WireError::UnknownCoupling {
+        what,
+        expected: layout.places.len(),
+        coupling: coupling.clone(),
+    })?;
+    if quanta.len() != places.len() {
+        return Err(WireError::Steps {
+            what,
+            coupling: coupling.clone(),
+            expected: places.len(),
+            actual: quanta.len(),
+        });
+    }
+    for (&place, &value) in places.iter().zip(quanta) {
+        let row = &frame.rows[layout.rows[place]];
+        // A contract's quantum may be so fine that there is no such limit.
+        let most = (2.0 * row.scale / row.quantum).ceil() as i128;
+        at_most(what, most, value.into())?;
+    }
+    Ok(())
 }
 
 /// The message that carries a call, with the messages that it follows from and
@@ -596,23 +662,46 @@ impl Layout<'_> {
 }
 
 /// Checks what a message of a member must hold for the fold to take it: the
-/// rules of the message, and numbers whose sums fit.
-fn check_values(shared: &SharedVariables) -> Result<(), WireError> {
+/// rules of the message, numbers within their range, and numbers whose sums over
+/// the members fit.
+fn check_values(frame: &Frame, shared: &SharedVariables) -> Result<(), WireError> {
     shared.check()?;
     let rows = shared.rows();
-    for point in &shared.priors.points {
+    let members = frame.members.len().max(1) as i128;
+    let priors = &shared.priors;
+    let exchanges = shared.forecasts.values();
+    for exchange in exchanges.chain(priors.points.iter().map(|point| &point.exchange)) {
+        for &value in &exchange.0 {
+            at_most("exchange", MAX_EXCHANGE, value.into())?;
+        }
+    }
+    for (what, weight) in [
+        ("barrier weight", priors.barrier_weight),
+        ("barrier total", priors.barrier_total),
+    ] {
+        if weight.0 < 0 {
+            return Err(WireError::Invalid(Invalid::OutOfRange {
+                what,
+                least: 0,
+                most: i64::MAX.into(),
+                actual: weight.0.into(),
+            }));
+        }
+    }
+    for point in &priors.points {
         // The fold moves a whole `S` to other prices together with its gap. A
         // single row's `S` may stand for a diagonal, which it does not move.
         if point.sensitivity.len() > rows {
             count("sensitivity gaps", rows, rows, point.sensitivity_gap.len())?;
         }
         at_most("exponent", MAX_EXPONENT.into(), point.exponent.into())?;
+        let share = (MAX_SENSITIVITY_SUM / members) >> point.exponent;
         for &value in &point.sensitivity.0 {
-            at_most("sensitivity", MAX_SENSITIVITY, value.into())?;
+            at_most("sensitivity", share.min(MAX_SENSITIVITY), value.into())?;
         }
         at_most("spread", MAX_SPREAD, point.spread.0)?;
     }
-    for dual in &shared.priors.dual_values {
+    for dual in &priors.dual_values {
         below("point of a dual value", MAX_POINTS, dual.point as usize)?;
         at_most(
             "round of a dual value",
@@ -620,7 +709,7 @@ fn check_values(shared: &SharedVariables) -> Result<(), WireError> {
             dual.round.0.into(),
         )?;
     }
-    for cost in &shared.priors.allotment_costs {
+    for cost in &priors.allotment_costs {
         below(
             "candidate of a cost",
             MAX_CANDIDATES,
@@ -766,7 +855,12 @@ fn below(what: &'static str, limit: usize, actual: usize) -> Result<(), Invalid>
     })
 }
 
-fn count(what: &'static str, least: usize, most: usize, actual: usize) -> Result<(), WireError> {
+pub(crate) fn count(
+    what: &'static str,
+    least: usize,
+    most: usize,
+    actual: usize,
+) -> Result<(), WireError> {
     if (least..=most).contains(&actual) {
         return Ok(());
     }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cosmosmesh_coordination::wire::{
-    MAX_CANDIDATES, MAX_POINTS, ReplyHead, RowNames, WireError, call_from_dual, dual_from_call,
-    reply_from_shared, shared_from_reply,
+    MAX_CANDIDATES, MAX_POINTS, ReplyHead, RowNames, WireError, call_from_dual, check_allocation,
+    dual_from_call, reply_from_shared, shared_from_reply,
 };
 use cosmosmesh_mission::{
     Canonical, Commitment, ContractId, CouplingId, DualVariables, Epoch, FixedVec, MemberId,
@@ -78,6 +78,13 @@ fn integers(random: &mut Seeded, length: usize) -> Vec<i64> {
     (0..length).map(|_| integer(random)).collect()
 }
 
+/// Exchanges within twice what their rows can carry.
+fn exchanges(random: &mut Seeded, length: usize) -> Vec<i64> {
+    (0..length)
+        .map(|_| integer(random) % ((1 << 45) + 1))
+        .collect()
+}
+
 fn numbers(random: &mut Seeded, length: usize) -> Vec<f64> {
     (0..length).map(|_| number(random)).collect()
 }
@@ -89,7 +96,7 @@ fn random_reply(random: &mut Seeded, rows: usize) -> Reply {
         let length = lengths[random.below(3) as usize];
         let pick = |random: &mut Seeded| if random.below(2) == 0 { 0 } else { rows };
         Terms {
-            exchange: integers(random, rows),
+            exchange: exchanges(random, rows),
             sensitivity: (0..length)
                 .map(|_| integer(random) % ((1 << 32) + 1))
                 .collect(),
@@ -137,8 +144,8 @@ fn random_reply(random: &mut Seeded, rows: usize) -> Reply {
                 value,
             })
             .collect(),
-        barrier_weight: integer(random),
-        barrier_total: integer(random),
+        barrier_weight: integer(random) & i64::MAX,
+        barrier_total: integer(random) & i64::MAX,
     }
 }
 
@@ -345,6 +352,30 @@ fn replies_that_do_not_fit_are_refused() {
         s.priors.points[0].exponent = 81;
     });
     refused_reply(
+        "forecasts of 1 couplings belong to no point: the message has none",
+        |s| s.priors.points.clear(),
+    );
+    refused_reply(
+        "exchange is 35184372088833, expected -35184372088832 to 35184372088832",
+        |s| s.priors.points[1].exchange[0] = (1 << 45) + 1,
+    );
+    refused_reply(
+        "exchange is -9223372036854775808, expected -35184372088832 to 35184372088832",
+        |s| s.forecasts.get_mut(&first).expect("touched")[0] = i64::MIN,
+    );
+    // So large that the sum over four members would not fit 128 bits.
+    refused_reply(
+        "sensitivity is 17592186044417, expected -17592186044416 to 17592186044416",
+        |s| {
+            s.priors.points[0].exponent = 80;
+            s.priors.points[0].sensitivity = vec![(1 << 44) + 1; rows].into();
+        },
+    );
+    refused_reply(
+        "barrier weight is -1, expected 0 to 9223372036854775807",
+        |s| s.priors.barrier_weight = mission::Fixed(-1),
+    );
+    refused_reply(
         &format!("0 sensitivity gaps, expected {rows} to {rows}"),
         |s| {
             s.priors.points[0].sensitivity = vec![1; rows * (rows + 1) / 2].into();
@@ -462,4 +493,31 @@ fn calls_that_messages_cannot_carry_are_refused() {
     assert_eq!(error, "0 points, expected 1 to 16");
     let error = refused(|call| call.counted.truncate(3));
     assert_eq!(error, "3 counted replies, expected 4 to 4");
+}
+
+#[test]
+fn allocations_that_do_not_fit_are_refused() {
+    let (_, frame, names) = instance(Family::Strong);
+    let first = coupling(frame.rows[0].coupling.as_str());
+    let rows = frame.members[0].rows.len();
+    let check = |coupling: &CouplingId, quanta: &[i64]| {
+        check_allocation(&names, &frame, 0, coupling, quanta).map_err(|e| e.to_string())
+    };
+    assert_eq!(check(&first, &vec![7; rows]), Ok(()));
+    assert_eq!(
+        check(&coupling("nowhere"), &vec![7; rows]),
+        Err("the allocation names coupling nowhere, which is none of the 1 expected".to_owned())
+    );
+    assert_eq!(
+        check(&first, &vec![7; rows + 1]),
+        Err(format!(
+            "the allocation has {} steps of coupling {first}, expected {rows}",
+            rows + 1
+        ))
+    );
+    let error = check(&first, &vec![i64::MIN; rows]).expect_err("too much");
+    assert!(
+        error.starts_with("the allocation is -9223372036854775808, expected -"),
+        "{error}"
+    );
 }

@@ -18,7 +18,8 @@ use cosmosmesh_planning::local_problem::{Heading, RecordError, to_record};
 use cosmosmesh_planning::mission::Mission;
 use cosmosmesh_planning::scenario::{Resource, Scenario};
 use cosmosmesh_planning::shipped;
-use cosmosmesh_sim::agreement::{self, AgreementError, Ended, Terms, TimedRound};
+use cosmosmesh_sim::agreement::{self, Ended, Terms, TimedRound};
+use cosmosmesh_sim::network::UnknownNode;
 use serde::Serialize;
 
 use crate::report::{self, Alone, BoundKind, ContactUse, ReportData, RoundReport, Summary, fill};
@@ -164,7 +165,7 @@ unfit!(
     MemberError,
     WireError,
     RecordError,
-    AgreementError
+    UnknownNode
 );
 
 /// The text of a shipped scenario.
@@ -227,8 +228,8 @@ pub fn run(
         doubted = Some(explain(&coupled).ok().flatten());
         matches!(doubted, Some(None))
     };
-    let ended = agreement::run(&contract, members, &mission.contact_plan, terms, &mut doubt);
-    if let Err(AgreementError::Member { .. }) = &ended {
+    let ended = agreement::run(&contract, members, &mission.contact_plan, terms, &mut doubt)?;
+    if ended.stopped.is_some() {
         // Prices that run away can leave their range before there is doubt.
         doubted.get_or_insert_with(|| explain(&coupled).ok().flatten());
     }
@@ -238,7 +239,6 @@ pub fn run(
             explanation: explanation(&mission, found),
         });
     }
-    let ended = ended?;
     finish(&mission, &coupled, &contract, options, ended)
 }
 
@@ -369,10 +369,21 @@ fn finish(
     options: &Options,
     ended: Ended,
 ) -> Result<Run, RunError> {
-    let state = ended.ledger.state()?;
+    let state = ended.ledger.state();
     let mut violations = Vec::new();
     if let Some((id, why)) = &state.fault {
         violations.push(format!("closing {id} is at fault: {why}"));
+    }
+    for (id, left_out) in &state.left_out {
+        violations.push(format!(
+            "message {id} of {} is left out: {}",
+            left_out.author, left_out.reason
+        ));
+    }
+    for (member, count) in contract.members().iter().zip(&ended.refused) {
+        if *count > 0 {
+            violations.push(format!("{count} messages of {member} were refused"));
+        }
     }
     let replayed = state.progress.plan();
     if ended.plan.as_ref() != replayed {
@@ -422,6 +433,10 @@ fn finish(
         violations,
     };
     (figures.bound, figures.bound_reason) = bound(&figures, ended.rounds.len());
+    if let Some(stopped) = &ended.stopped {
+        figures.bound = BoundKind::None;
+        figures.bound_reason = format!("the agreement stopped: {stopped}");
+    }
     if let (Some(cost), Some(central)) = (figures.upper_value, central) {
         figures.central_relative_error =
             Some((cost - central).abs() / central.abs().max(fixed::COST));
@@ -431,6 +446,9 @@ fn finish(
             "no agreement after {} rounds: the leases in force stand",
             ended.rounds.len()
         ));
+        if ended.stopped.is_some() {
+            figures.violations.push(figures.bound_reason.clone());
+        }
         return Ok(Run {
             figures,
             report: None,

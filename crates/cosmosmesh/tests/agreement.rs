@@ -63,7 +63,7 @@ fn the_state_is_a_function_of_the_set_of_messages() {
         gap: 1e-3,
         ..Options::default()
     });
-    let digest = found.ledger.state().expect("a state").digest;
+    let digest = found.ledger.state().digest;
     let all: Vec<Envelope> = found.ledger.messages().values().cloned().collect();
     for seed in 0..5 {
         let mut chance = Seeded::new(seed);
@@ -78,11 +78,7 @@ fn the_state_is_a_function_of_the_set_of_messages() {
             let again = ledger.insert(all[k].clone()).expect("a good message");
             assert!(!again);
         }
-        assert_eq!(
-            ledger.state().expect("a state").digest,
-            digest,
-            "order of seed {seed}"
-        );
+        assert_eq!(ledger.state().digest, digest, "order of seed {seed}");
     }
     // Without a message that counted, the state says what is missing.
     let counted = all
@@ -98,7 +94,7 @@ fn the_state_is_a_function_of_the_set_of_messages() {
             ledger.insert(e.clone()).expect("a good message");
         }
     }
-    let state = ledger.state().expect("a state");
+    let state = ledger.state();
     assert_eq!(state.missing, BTreeSet::from([counted]));
     assert_ne!(state.digest, digest);
 }
@@ -119,11 +115,7 @@ fn prices_that_do_not_follow_from_their_cohort_prove_a_fault() {
         }
         ledger.insert(e).expect("a well-formed message");
     }
-    let fault = ledger
-        .state()
-        .expect("a state")
-        .fault
-        .expect("a fault is found");
+    let fault = ledger.state().fault.expect("a fault is found");
     assert_eq!(Some(fault.0), bent);
 }
 

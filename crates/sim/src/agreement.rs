@@ -12,10 +12,10 @@ use std::sync::Arc;
 use cosmosmesh_contact::ContactPlan;
 use cosmosmesh_coordination::closer::Closer;
 use cosmosmesh_coordination::contract::Contract;
-use cosmosmesh_coordination::ledger::{Ledger, Refused};
+use cosmosmesh_coordination::ledger::Ledger;
 use cosmosmesh_coordination::member::{Member, MemberError};
 use cosmosmesh_coordination::progress::{ClosedRound, Phase, Plan};
-use cosmosmesh_mission::{Canonical as _, Delta, EncodeError, Envelope, Payload, UtcSeconds};
+use cosmosmesh_mission::{Canonical as _, Delta, Envelope, Payload, UtcSeconds};
 
 use crate::network::{Carried, Network, UnknownNode};
 
@@ -58,6 +58,11 @@ pub struct Ended {
     pub rounds: Vec<TimedRound>,
     /// The plan, if the members agreed.
     pub plan: Option<Plan>,
+    /// Who could not go on, and why, if that ended the agreement.
+    pub stopped: Option<Stopped>,
+    /// How many messages of each member were refused: they never were part of
+    /// the agreement. Those that were left out are in the ledger's state.
+    pub refused: Vec<u64>,
     /// The last lower bound, cost units.
     pub lower: Option<f64>,
     /// Prices by frame row, of the point with the best lower bound or the
@@ -73,28 +78,19 @@ pub struct Ended {
     pub virtual_time_s: f64,
 }
 
-/// Why an agreement could not be run.
+/// A member that could not go on.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AgreementError {
-    /// A member has no node.
-    #[error(transparent)]
-    Node(#[from] UnknownNode),
-    /// A member failed.
-    #[error("member {member}: {source}")]
-    Member {
-        /// Its name.
-        member: String,
-        /// Why.
-        source: MemberError,
-    },
-    /// A message was refused by the ledger.
-    #[error(transparent)]
-    Refused(#[from] Refused),
-    /// A message has no encoding.
-    #[error(transparent)]
-    Encoding(#[from] EncodeError),
+#[error("member {member}: {source}")]
+pub struct Stopped {
+    /// Its name.
+    pub member: String,
+    /// Why.
+    pub source: Box<MemberError>,
 }
+
+/// What becomes of a message on its way out of the member of that number:
+/// nothing, itself, or whatever a test puts in its place.
+pub type Tamper<'a> = dyn FnMut(usize, Envelope) -> Vec<Envelope> + 'a;
 
 /// An event, ordered by time and then by when it was planned.
 #[derive(Debug)]
@@ -138,15 +134,32 @@ impl Ord for Event {
 ///
 /// # Errors
 ///
-/// When a member cannot take part. Running out of rounds is no error: the
-/// outcome then has no plan.
+/// When a member has no node. Running out of rounds is no error, nor is a member
+/// that cannot go on: the outcome then has no plan.
 pub fn run(
     contract: &Arc<Contract>,
     members: Vec<Member>,
     plan: &ContactPlan,
     terms: Terms,
     watch: &mut dyn FnMut(&TimedRound) -> bool,
-) -> Result<Ended, AgreementError> {
+) -> Result<Ended, UnknownNode> {
+    let honest = &mut |_, envelope| vec![envelope];
+    run_tampered(contract, members, plan, terms, honest, watch)
+}
+
+/// The same with members that do not say what they should.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn run_tampered(
+    contract: &Arc<Contract>,
+    members: Vec<Member>,
+    plan: &ContactPlan,
+    terms: Terms,
+    tamper: &mut Tamper<'_>,
+    watch: &mut dyn FnMut(&TimedRound) -> bool,
+) -> Result<Ended, UnknownNode> {
     let names: Vec<String> = contract.members().iter().map(ToString::to_string).collect();
     let network = Network::new(plan, &names, terms.overhead_bytes, terms.loss, terms.seed)?;
     let mut run = Run {
@@ -163,23 +176,18 @@ pub fn run(
         acknowledged: vec![0; members.len()],
         reply_bytes: vec![0; members.len()],
         thinking: vec![false; members.len()],
+        refused: vec![0; members.len()],
         members,
+        tamper,
         rounds: Vec::new(),
         closings: 0,
         ended: false,
     };
-    run.open()?;
-    while let Some(Reverse(event)) = run.queue.pop() {
-        run.now_s = event.at_s;
-        run.handle(event.what, watch)?;
-        if run.ended {
-            break;
-        }
-    }
-    Ok(run.finish())
+    let stopped = run.until_ended(watch).err();
+    Ok(run.finish(stopped))
 }
 
-struct Run {
+struct Run<'a, 't> {
     contract: Arc<Contract>,
     names: Vec<String>,
     closer: Closer,
@@ -190,6 +198,8 @@ struct Run {
     order: u64,
     now_s: f64,
     members: Vec<Member>,
+    tamper: &'a mut Tamper<'t>,
+    refused: Vec<u64>,
     /// Every opening so far, and its size.
     openings: Vec<(Envelope, u64)>,
     /// How many openings each member is known to have.
@@ -202,7 +212,19 @@ struct Run {
     ended: bool,
 }
 
-impl Run {
+impl Run<'_, '_> {
+    fn until_ended(&mut self, watch: &mut dyn FnMut(&TimedRound) -> bool) -> Result<(), Stopped> {
+        self.open()?;
+        while let Some(Reverse(event)) = self.queue.pop() {
+            self.now_s = event.at_s;
+            self.handle(event.what, watch)?;
+            if self.ended {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     fn plan(&mut self, at_s: f64, what: What) {
         self.order += 1;
         self.queue.push(Reverse(Event {
@@ -212,16 +234,26 @@ impl Run {
         }));
     }
 
-    fn at(&self, i: usize) -> impl FnOnce(MemberError) -> AgreementError + use<> {
+    fn at<E: Into<MemberError>>(&self, i: usize) -> impl Fn(E) -> Stopped + use<E> {
         let member = self.names[i].clone();
-        move |source| AgreementError::Member { member, source }
+        move |source| Stopped {
+            member: member.clone(),
+            source: Box::new(source.into()),
+        }
+    }
+
+    /// The closer's own message, which is part of the agreement at once.
+    fn record(&mut self, opening: &Envelope) -> Result<(), Stopped> {
+        let inserted = self.ledger.insert(opening.clone());
+        inserted.map_err(self.at(self.contract.closer()))?;
+        Ok(())
     }
 
     fn clock(&self) -> UtcSeconds {
         UtcSeconds(self.now_s.floor() as i64)
     }
 
-    fn open(&mut self) -> Result<(), AgreementError> {
+    fn open(&mut self) -> Result<(), Stopped> {
         let c = self.contract.closer();
         let now = self.clock();
         let opening = self
@@ -233,11 +265,11 @@ impl Run {
 
     /// Sends an opening to every member, with all those that it may lack, and
     /// sets the deadline by the contact plan.
-    fn publish(&mut self, opening: Envelope) -> Result<(), AgreementError> {
-        let bytes = opening.to_cbor()?.len() as u64;
-        self.ledger.insert(opening.clone())?;
-        self.openings.push((opening, bytes));
+    fn publish(&mut self, opening: Envelope) -> Result<(), Stopped> {
         let c = self.contract.closer();
+        let bytes = opening.to_cbor().map_err(self.at(c))?.len() as u64;
+        self.record(&opening)?;
+        self.openings.push((opening, bytes));
         let limit_s = self.now_s + self.terms.round_limit_s;
         let mut deadline_s = self.now_s;
         let waits_for_rounding = matches!(self.closer.progress().phase(), Phase::Settling(_));
@@ -287,13 +319,14 @@ impl Run {
         &mut self,
         what: What,
         watch: &mut dyn FnMut(&TimedRound) -> bool,
-    ) -> Result<(), AgreementError> {
+    ) -> Result<(), Stopped> {
         match what {
             What::Arrive(i, envelopes) => {
                 for e in &envelopes {
-                    self.members[i].hear(e).map_err(self.at(i))?;
-                    if i == self.contract.closer() {
-                        self.closer.take(e).map_err(self.at(i))?;
+                    // A member passes over what it refuses. It was counted when
+                    // it was sent, or is among what the ledger leaves out.
+                    let _ = self.members[i].hear(e);
+                    if i == self.contract.closer() && self.closer.take(e).is_ok() {
                         self.note_acknowledgement(e);
                     }
                 }
@@ -306,7 +339,7 @@ impl Run {
                 self.thinking[i] = false;
                 let now = self.clock();
                 let said = self.members[i].act(now).map_err(self.at(i))?;
-                self.send_out(i, said)?;
+                self.send_out(i, said);
             }
             What::Deadline(closing) => {
                 // A deadline only prompts; one that was overtaken says nothing.
@@ -335,14 +368,25 @@ impl Run {
         }
     }
 
-    fn send_out(&mut self, from: usize, said: Vec<Envelope>) -> Result<(), AgreementError> {
+    fn send_out(&mut self, from: usize, said: Vec<Envelope>) {
         let c = self.contract.closer();
         // Answers go to the closer; allocations to all members of the coupling
         // as well. Messages for one receiver travel together.
         let mut bundles: BTreeMap<usize, (Vec<Envelope>, u64)> = BTreeMap::new();
+        let mut sent = Vec::new();
         for e in said {
-            let bytes = e.to_cbor()?.len() as u64;
-            self.ledger.insert(e.clone())?;
+            sent.extend((self.tamper)(from, e));
+        }
+        for e in sent {
+            // What has no encoding cannot be sent at all.
+            let Ok(bytes) = e.to_cbor() else {
+                self.refused[from] += 1;
+                continue;
+            };
+            let bytes = bytes.len() as u64;
+            if self.ledger.insert(e.clone()).is_err() {
+                self.refused[from] += 1;
+            }
             let mut to = vec![c];
             match &e.payload {
                 Payload::PlanDelta(d) => {
@@ -368,7 +412,6 @@ impl Run {
                 self.plan(arrival, What::Arrive(to, bundle));
             }
         }
-        Ok(())
     }
 
     fn touching(&self, coupling: &str) -> Vec<usize> {
@@ -383,7 +426,7 @@ impl Run {
             .collect()
     }
 
-    fn close(&mut self, watch: &mut dyn FnMut(&TimedRound) -> bool) -> Result<(), AgreementError> {
+    fn close(&mut self, watch: &mut dyn FnMut(&TimedRound) -> bool) -> Result<(), Stopped> {
         self.closings += 1;
         let c = self.contract.closer();
         let now = self.clock();
@@ -402,8 +445,7 @@ impl Run {
             self.rounds.push(round);
             if !go_on {
                 self.ended = true;
-                self.ledger.insert(opening)?;
-                return Ok(());
+                return self.record(&opening);
             }
         }
         let agreed = self.closer.progress().phase() == Phase::Agreed;
@@ -412,17 +454,18 @@ impl Run {
             || (self.rounds.len() as u32 >= self.terms.most_rounds
                 && self.closer.progress().phase() == Phase::Rounds)
         {
-            self.ledger.insert(opening)?;
             self.ended = true;
-            return Ok(());
+            return self.record(&opening);
         }
         self.publish(opening)
     }
 
-    fn finish(self) -> Ended {
+    fn finish(self, stopped: Option<Stopped>) -> Ended {
         let progress = self.closer.progress();
         Ended {
             plan: progress.plan().cloned(),
+            stopped,
+            refused: self.refused,
             lower: progress.bounds().lower(),
             price: progress.call().points[0].price.clone(),
             x: self
