@@ -41,7 +41,8 @@ pub struct SharedVariables {
     /// The member's last counted message, which this one supersedes; absent in
     /// its first.
     pub base: Option<MessageId>,
-    /// The prices that this answers; absent for the epoch's reference prices.
+    /// The prices that this answers, on which its terms are centred; absent where
+    /// none have been heard of.
     pub prices: Option<PricesId>,
     /// The member's commitment to its local problem.
     pub problem: Commitment,

@@ -65,8 +65,8 @@ pub struct Ended {
     pub refused: Vec<u64>,
     /// The last lower bound, cost units.
     pub lower: Option<f64>,
-    /// Prices by frame row, of the point with the best lower bound or the
-    /// last one.
+    /// Prices by frame row: those of the main point that the next round would
+    /// ask at, as they follow from the last closed round.
     pub price: Vec<f64>,
     /// Variables of each member's plan, if it signed one off.
     pub x: Vec<Option<Vec<f64>>>,
