@@ -205,7 +205,8 @@ pub fn run(
         .map_err(|e| RunError::Unfit(e.to_string()))?;
     let frame = frame(&mission, &coupled)?;
     let contract = Arc::new(contract(&mission, frame, options)?);
-    let members = members(&mission, &coupled, &contract)?;
+    let salt = |index| salt(options.seed, index);
+    let members = members(&mission, &coupled, &contract, &salt)?;
     let sync = &mission.sync;
     let terms = Terms {
         start_s: mission.start_unix_s as f64,
@@ -334,10 +335,21 @@ fn contract(mission: &Mission, frame: Arc<Frame>, o: &Options) -> Result<Contrac
     )?)
 }
 
+/// The salt of a member's commitment to its problem, in a run in one process: it
+/// follows from the run's seed and the member's place, so that the same seed
+/// gives the same bytes. Whoever knows the seed knows the salts. A node draws its
+/// own from the operating system once there are keys, and keeps it.
+fn salt(seed: u64, index: usize) -> [u8; 32] {
+    let context = "cosmosmesh v1 commitment salts of a run in one process";
+    let key = blake3::derive_key(context, &seed.to_be_bytes());
+    *blake3::keyed_hash(&key, &(index as u64).to_be_bytes()).as_bytes()
+}
+
 fn members(
     mission: &Mission,
     coupled: &Coupled,
     contract: &Arc<Contract>,
+    salt: &dyn Fn(usize) -> [u8; 32],
 ) -> Result<Vec<Member>, RunError> {
     let mut out = Vec::new();
     for (i, m) in coupled.members.iter().enumerate() {
@@ -353,10 +365,7 @@ fn members(
             contract_id: contract.id().clone(),
         };
         let record = to_record(&asset.problem, heading)?;
-        // The salt keeps small problems from being guessed from their
-        // commitment. It is the owner's secret; here it follows from the name.
-        let salt = *blake3::hash(asset.id.as_str().as_bytes()).as_bytes();
-        let commitment = record.commit(&salt).map_err(|e| unfit(&e))?;
+        let commitment = record.commit(&salt(i)).map_err(|e| unfit(&e))?;
         out.push(Member::new(contract.clone(), i, m, commitment)?);
     }
     Ok(out)

@@ -119,6 +119,27 @@ fn prices_that_do_not_follow_from_their_cohort_prove_a_fault() {
     assert_eq!(Some(fault.0), bent);
 }
 
+#[test]
+fn commitments_follow_from_the_seed_and_no_two_are_alike() {
+    let commitments = |seed: u64| -> BTreeSet<_> {
+        let found = agree(&Options {
+            seed,
+            gap: 1e-3,
+            ..Options::default()
+        });
+        let messages = found.ledger.messages().values();
+        let shared = messages.filter_map(|e| match &e.payload {
+            Payload::SharedVariables(s) => Some((e.author.clone(), s.problem)),
+            _ => None,
+        });
+        shared.collect()
+    };
+    let (one, again, other) = (commitments(1), commitments(1), commitments(2));
+    assert_eq!(one, again);
+    assert_eq!(one.len(), 4);
+    assert!(one.is_disjoint(&other));
+}
+
 /// Every number of a problem that is not a bare sign or a round power of two.
 fn secrets(problem: &OpenProblem) -> BTreeSet<u64> {
     let p = problem.parts();
