@@ -79,13 +79,7 @@ pub fn solve(problem: &Coupled) -> Result<Central, CentralError> {
         stack.push_all(&m.problem, o);
     }
     let (value, x, z) = stack.solve(n, &p, &q)?;
-    let price = place
-        .iter()
-        .map(|at| match *at {
-            Place::Equal(k) => z[k],
-            Place::Upper(k) => z[stack.equal.len() + k],
-        })
-        .collect();
+    let price = place.iter().map(|at| stack.multiplier(*at, &z)).collect();
     let x = problem
         .members
         .iter()
@@ -108,9 +102,14 @@ pub fn solve_one(problem: &OpenProblem) -> Result<(f64, Vec<f64>), CentralError>
     Ok((value, x))
 }
 
-enum Place {
+/// Where the sides of a row stand among Clarabel's rows.
+#[derive(Clone, Copy)]
+pub(crate) enum Place {
     Equal(usize),
-    Upper(usize),
+    Sides {
+        lower: Option<usize>,
+        upper: Option<usize>,
+    },
 }
 
 /// One row `Σ vⱼ xⱼ (= | ≤) b`.
@@ -118,25 +117,47 @@ type Row = (Vec<(usize, f64)>, f64);
 
 /// Rows in Clarabel's order: equations first, then `≤`.
 #[derive(Default)]
-struct Stack {
+pub(crate) struct Stack {
     equal: Vec<Row>,
     upper: Vec<Row>,
 }
 
+/// How Clarabel stopped, and where.
+pub(crate) struct Stop {
+    pub(crate) status: SolverStatus,
+    pub(crate) value: f64,
+    pub(crate) x: Vec<f64>,
+    /// Multipliers of all rows, in Clarabel's order: see [`Stack::multiplier`].
+    pub(crate) z: Vec<f64>,
+    pub(crate) iterations: u32,
+}
+
 impl Stack {
-    fn push(&mut self, entries: &[(usize, f64)], l: f64, u: f64) -> Place {
+    pub(crate) fn push(&mut self, entries: &[(usize, f64)], l: f64, u: f64) -> Place {
         if l == u {
             self.equal.push((entries.to_vec(), u));
             return Place::Equal(self.equal.len() - 1);
         }
-        if l.is_finite() {
+        let lower = l.is_finite().then(|| {
             self.upper
                 .push((entries.iter().map(|&(c, v)| (c, -v)).collect(), -l));
-        }
-        if u.is_finite() {
+            self.upper.len() - 1
+        });
+        let upper = u.is_finite().then(|| {
             self.upper.push((entries.to_vec(), u));
+            self.upper.len() - 1
+        });
+        Place::Sides { lower, upper }
+    }
+
+    /// The multiplier `w` of a row `l ≤ aᵀx ≤ u`: positive at its upper side,
+    /// negative at its lower one, so that `Px + q + Σ w a = 0`.
+    pub(crate) fn multiplier(&self, at: Place, z: &[f64]) -> f64 {
+        let side = |k: Option<usize>| k.map_or(0.0, |k| z[self.equal.len() + k]);
+        match at {
+            Place::Equal(k) => z[k],
+            Place::Sides { lower, upper } => side(upper) - side(lower),
         }
-        Place::Upper(self.upper.len().saturating_sub(1))
     }
 
     fn push_all(&mut self, problem: &OpenProblem, offset: usize) {
@@ -172,6 +193,27 @@ impl Stack {
         p: &[(usize, usize, f64)],
         q: &[f64],
     ) -> Result<(f64, Vec<f64>, Vec<f64>), CentralError> {
+        let stop = self.run(n, p, q, 1e-10)?;
+        match stop.status {
+            SolverStatus::Solved | SolverStatus::AlmostSolved => Ok((stop.value, stop.x, stop.z)),
+            SolverStatus::PrimalInfeasible | SolverStatus::AlmostPrimalInfeasible => {
+                Err(CentralError::Infeasible)
+            }
+            SolverStatus::DualInfeasible | SolverStatus::AlmostDualInfeasible => {
+                Err(CentralError::Unbounded)
+            }
+            other => Err(CentralError::Stopped(format!("{other:?}"))),
+        }
+    }
+
+    /// Runs Clarabel to the tolerance, however it ends.
+    pub(crate) fn run(
+        &self,
+        n: usize,
+        p: &[(usize, usize, f64)],
+        q: &[f64],
+        tolerance: f64,
+    ) -> Result<Stop, CentralError> {
         let rows: Vec<&Row> = self.equal.iter().chain(&self.upper).collect();
         let d = self.widths(n);
         let row_scale: Vec<f64> = rows
@@ -199,9 +241,9 @@ impl Stack {
         ];
         let settings = DefaultSettingsBuilder::default()
             .verbose(false)
-            .tol_gap_abs(1e-10)
-            .tol_gap_rel(1e-10)
-            .tol_feas(1e-10)
+            .tol_gap_abs(tolerance)
+            .tol_gap_rel(tolerance)
+            .tol_feas(tolerance)
             .max_iter(200)
             .build()
             .map_err(|e| CentralError::Stopped(e.to_string()))?;
@@ -216,20 +258,13 @@ impl Stack {
         .map_err(|e| CentralError::Stopped(e.to_string()))?;
         solver.solve();
         let s = &solver.solution;
-        match s.status {
-            SolverStatus::Solved | SolverStatus::AlmostSolved => {
-                let x = s.x.iter().zip(&d).map(|(x, d)| x * d).collect();
-                let z = s.z.iter().zip(&row_scale).map(|(z, r)| z / r).collect();
-                Ok((s.obj_val, x, z))
-            }
-            SolverStatus::PrimalInfeasible | SolverStatus::AlmostPrimalInfeasible => {
-                Err(CentralError::Infeasible)
-            }
-            SolverStatus::DualInfeasible | SolverStatus::AlmostDualInfeasible => {
-                Err(CentralError::Unbounded)
-            }
-            other => Err(CentralError::Stopped(format!("{other:?}"))),
-        }
+        Ok(Stop {
+            status: s.status,
+            value: s.obj_val,
+            x: s.x.iter().zip(&d).map(|(x, d)| x * d).collect(),
+            z: s.z.iter().zip(&row_scale).map(|(z, r)| z / r).collect(),
+            iterations: s.iterations,
+        })
     }
 }
 

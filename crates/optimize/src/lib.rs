@@ -24,6 +24,7 @@
 //! and its multipliers `λ` are the prices.
 
 pub mod central;
+mod certify;
 pub mod compose;
 pub mod coupled;
 mod dense;
@@ -31,6 +32,7 @@ pub mod families;
 pub mod kernel;
 pub mod laws;
 mod ldl;
+pub mod local;
 pub mod method;
 pub mod problem;
 pub mod rounds;
