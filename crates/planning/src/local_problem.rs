@@ -12,6 +12,7 @@
 use std::collections::BTreeSet;
 
 use cosmosmesh_mission as mission;
+use cosmosmesh_optimize::local::SolverName;
 use cosmosmesh_optimize::problem::{Grid, Name, OpenProblem, Parts, Port, ProblemError, Sign};
 use cosmosmesh_optimize::sparse::Sparse;
 
@@ -28,6 +29,15 @@ pub struct Heading {
     pub version: mission::ProblemVersion,
     /// The contract under which it is planned.
     pub contract_id: mission::ContractId,
+}
+
+/// The optimiser's word for a solver hint.
+pub fn solver(hint: mission::SolverHint) -> SolverName {
+    match hint {
+        mission::SolverHint::Auto => SolverName::Auto,
+        mission::SolverHint::Barrier => SolverName::Barrier,
+        mission::SolverHint::Clarabel => SolverName::Clarabel,
+    }
 }
 
 /// Why a problem cannot be spelt the other way.

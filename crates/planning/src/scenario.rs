@@ -4,6 +4,7 @@
 //! into a type that cannot hold a bad one. What concerns several fields at
 //! once is checked in [`crate::validate`].
 
+use cosmosmesh_mission::SolverHint;
 use cosmosmesh_optimize::problem::Name;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -361,6 +362,10 @@ pub struct Asset {
     pub kind: Kind,
     /// Who owns and operates it.
     pub owner: Id,
+    /// Which local solver it uses for its own problem. A name that is not known
+    /// is refused.
+    #[serde(default)]
+    pub solver_hint: SolverHint,
     /// The site or orbiter where it is.
     pub place: Option<At<Id>>,
     /// When it has light.

@@ -291,6 +291,13 @@ const CASES: &[Case] = &[
         "add the field",
     ),
     energy(
+        "kind = \"rover\"\n",
+        "kind = \"rover\"\nsolver_hint = \"osqp\"\n",
+        "solver_hint = \"osqp\"",
+        "expected one of `auto`, `barrier`, `clarabel`",
+        "one of the words",
+    ),
+    energy(
         "kind = \"balance\"",
         "kind = \"sum\"",
         "kind = \"sum\"",

@@ -9,9 +9,10 @@ use common::build;
 use cosmosmesh_mission as record;
 use cosmosmesh_optimize::central;
 use cosmosmesh_optimize::coupled::{Coupled, CoupledMember};
+use cosmosmesh_optimize::local::SolverName;
 use cosmosmesh_optimize::problem::{OpenProblem, Parts};
 use cosmosmesh_optimize::sparse::Sparse;
-use cosmosmesh_planning::local_problem::{Heading, from_record, to_record};
+use cosmosmesh_planning::local_problem::{Heading, from_record, solver, to_record};
 use cosmosmesh_planning::mission::Mission;
 use cosmosmesh_planning::model::Measure;
 use cosmosmesh_planning::scenario::Scenario;
@@ -157,6 +158,23 @@ fn there_is_a_slater_point() {
         let found = central::solve(&drawn_in(&coupled, 1e-3));
         assert!(found.is_ok(), "{name}: {found:?}");
     }
+}
+
+/// A hint of the scenario reaches the asset and names a solver.
+#[test]
+fn a_solver_hint_is_carried() {
+    let (_, text) = SHIPPED[0];
+    let hinted = text.replacen("owner = ", "solver_hint = \"clarabel\"\nowner = ", 1);
+    let solvers = |text: &str| -> Vec<SolverName> {
+        let scenario = Scenario::parse("hinted.toml", text).unwrap();
+        let mission = Mission::build(&scenario).unwrap();
+        let hints = mission.assets.iter().map(|a| a.asset.solver_hint);
+        hints.map(solver).collect()
+    };
+    assert!(solvers(text).iter().all(|s| *s == SolverName::Auto));
+    let found = solvers(&hinted);
+    let count = found.iter().filter(|s| **s == SolverName::Clarabel).count();
+    assert_eq!(count, 1, "{found:?}");
 }
 
 fn heading(mission: &Mission, asset: &str) -> Heading {
