@@ -142,7 +142,14 @@ fn add(
             });
             continue;
         }
-        let owlt = Seconds::new((greatest_s * 1e6).ceil() / 1e6).expect("a finite way");
+        let owlt = Seconds::new((greatest_s * 1e6).ceil() / 1e6).ok_or_else(|| {
+            ContactError::new(
+                ErrorKind::Geometry,
+                greatest_s,
+                "the light time between the ends of a link, in s, is no finite number",
+                "give places nearer to each other",
+            )
+        })?;
         plan.contacts.push(Contact {
             from,
             to,

@@ -165,7 +165,7 @@ impl Segment {
             .get((first - 1) * 8..last * 8)
             .ok_or("a segment is cut short")?
             .chunks_exact(8)
-            .map(|chunk| f64::from_le_bytes(chunk.try_into().expect("chunks of eight")))
+            .map(|chunk| f64::from_le_bytes(chunk.try_into().expect("a chunk has eight bytes")))
             .collect();
         if words.iter().any(|word| !word.is_finite()) {
             return Err("a segment holds a number that is not finite");

@@ -260,7 +260,7 @@ impl Router {
             if to == Some(node) {
                 break;
             }
-            let here = labels[node.at()].expect("a queued node has a label");
+            let here = labels[node.at()].expect("a node is queued after it gets its label");
             for group in self.senders[node.at()]..self.senders[node.at() + 1] {
                 let edges = &self.edges[self.groups[group]..self.groups[group + 1]];
                 let next = edges[0].to;

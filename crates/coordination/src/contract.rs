@@ -9,7 +9,7 @@ use cosmosmesh_mission::{
 use cosmosmesh_optimize::coupled::RowKind;
 use cosmosmesh_optimize::method::{Frame, MethodName};
 
-use crate::wire::{RowNames, WireError};
+use crate::wire::{RowNames, WireError, member_names};
 
 /// The terms: rows, quanta, limits, roles, method, and when to stop.
 #[derive(Debug, Clone)]
@@ -112,18 +112,7 @@ impl Contract {
         gap: f64,
     ) -> Result<Self, ContractError> {
         let names = RowNames::of(&frame)?;
-        let members = frame
-            .members
-            .iter()
-            .map(|m| {
-                MemberId::new(m.name.as_str()).map_err(|source| {
-                    ContractError::Names(WireError::Name {
-                        what: "member",
-                        source,
-                    })
-                })
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+        let members = member_names(&frame)?;
         let at = members
             .iter()
             .position(|m| m == closer)
@@ -323,13 +312,16 @@ fn record(
     gap: f64,
 ) -> Result<Record, ContractError> {
     let finite = |v: f64| Finite::new(v).map_err(|_| ContractError::NotFinite);
-    let name = |what: &'static str| move |source| WireError::Name { what, source };
+    let name = |source| WireError::Name {
+        what: "coupling",
+        source,
+    };
     let rows = frame
         .rows
         .iter()
         .map(|r| {
             Ok(RowRecord {
-                coupling: ContractId::new(r.coupling.as_str()).map_err(name("coupling"))?,
+                coupling: ContractId::new(r.coupling.as_str()).map_err(name)?,
                 step: r.step,
                 kind: match r.kind {
                     RowKind::Equal => 0,
@@ -342,12 +334,12 @@ fn record(
             })
         })
         .collect::<Result<_, ContractError>>()?;
-    let members = frame
-        .members
-        .iter()
-        .map(|m| {
+    let members = member_names(frame)?
+        .into_iter()
+        .zip(&frame.members)
+        .map(|(name, m)| {
             Ok(MemberRecord {
-                name: MemberId::new(m.name.as_str()).map_err(name("member"))?,
+                name,
                 rows: m.rows.iter().map(|r| *r as u32).collect(),
                 least: m
                     .least

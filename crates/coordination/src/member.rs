@@ -69,6 +69,11 @@ impl Member {
     /// # Errors
     ///
     /// When its name cannot be an author's.
+    ///
+    /// # Panics
+    ///
+    /// If the contract has no member of that number, or the problem is of other
+    /// rows than the contract's frame has for it.
     pub fn new(
         contract: Arc<Contract>,
         index: usize,
@@ -260,18 +265,11 @@ impl Member {
         if exchange.is_some() {
             let frame = self.contract.frame().clone();
             let own = &frame.members[self.index()];
-            let couplings = self.contract.names().couplings.clone();
-            for (coupling, rows) in couplings {
-                let quanta: Vec<i64> = rows
-                    .iter()
-                    .filter_map(|r| own.rows.binary_search(r).ok())
-                    .map(|place| allotment[place])
-                    .collect();
-                if quanta.is_empty() {
-                    continue;
-                }
+            let contract = self.contract.clone();
+            for (coupling, places) in contract.names().places(&own.rows)? {
+                let quanta: Vec<i64> = places.iter().map(|&place| allotment[place]).collect();
                 let delta = Delta::Allocation {
-                    coupling,
+                    coupling: coupling.clone(),
                     epoch: self.contract.epoch(),
                     quanta: quanta.into(),
                 };

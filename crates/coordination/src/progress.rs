@@ -406,14 +406,7 @@ impl Progress {
         let mut out = Vec::new();
         for (i, m) in frame.members.iter().enumerate() {
             let mut own = vec![0; m.rows.len()];
-            for (coupling, rows) in &self.contract.names().couplings {
-                let places: Vec<usize> = rows
-                    .iter()
-                    .filter_map(|r| m.rows.binary_search(r).ok())
-                    .collect();
-                if places.is_empty() {
-                    continue;
-                }
+            for (coupling, places) in self.contract.names().places(&m.rows).ok()? {
                 let quanta = allocations.get(&(i, coupling))?;
                 for (place, v) in places.into_iter().zip(quanta.iter()) {
                     own[place] = *v;

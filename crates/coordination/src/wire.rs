@@ -190,7 +190,7 @@ impl RowNames {
 
     /// For each coupling that `rows` touch where its items stand in `rows`,
     /// which ascend.
-    fn places<'a>(
+    pub(crate) fn places<'a>(
         &'a self,
         rows: &[usize],
     ) -> Result<Vec<(&'a CouplingId, Vec<usize>)>, WireError> {
@@ -737,7 +737,7 @@ fn check_call(dual: &DualVariables) -> Result<(), WireError> {
     Ok(())
 }
 
-fn member_names(frame: &Frame) -> Result<Vec<MemberId>, WireError> {
+pub(crate) fn member_names(frame: &Frame) -> Result<Vec<MemberId>, WireError> {
     let names = frame.members.iter().map(|member| {
         MemberId::new(member.name.as_str()).map_err(|source| WireError::Name {
             what: "member",

@@ -438,7 +438,7 @@ fn finish(
         messages: ended.sent.messages,
         bytes_sent: ended.sent.bytes,
         virtual_time_s: ended.virtual_time_s,
-        state_digest: hex(&state.digest),
+        state_digest: blake3::Hash::from_bytes(state.digest).to_hex().to_string(),
         violations,
     };
     (figures.bound, figures.bound_reason) = bound(&figures, ended.rounds.len());
@@ -645,15 +645,6 @@ fn alone(
             asset.id
         ))),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, b| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{b:02x}");
-        text
-    })
 }
 
 pub use report::verdict;

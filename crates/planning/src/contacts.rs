@@ -101,13 +101,15 @@ pub(crate) fn contacts(
                     .collect(),
             };
             let (spans, delay_s) = (join(&spans), link.delay_s.as_ref().map_or(0.0, |d| d.get()));
+            let rate = BitRate::from_bit_per_s(rate_bit_per_s);
+            let rate = rate.expect("a scenario's rate is positive and finite");
             for (from, to) in [(0, 1), (1, 0)] {
                 plan.contacts.extend(spans.iter().map(|s| Contact {
                     from: ends[from],
                     to: ends[to],
                     start_s: (start_s + s.from_s) as f64,
                     end_s: (start_s + s.to_s) as f64,
-                    rate: BitRate::from_bit_per_s(rate_bit_per_s).expect("a positive rate"),
+                    rate,
                     owlt: Seconds::new(delay_s),
                     confidence: 1.0,
                     id: None,

@@ -31,7 +31,7 @@ impl Mission {
     ///
     /// What is ill typed; a scenario that was parsed gives none.
     pub fn wiring(&self) -> Result<Wiring, WiringError> {
-        let name = |text: &str| Name::new(text).expect("a port's name is a name");
+        let name = |text: &str| Name::new(text).expect("units and ports of resources are names");
         let grid = self.steps.grid(self.start_unix_s);
         let mut couplings = Vec::new();
         let mut links = Vec::new();

@@ -79,7 +79,11 @@ pub(super) fn write(plan: &ContactPlan, out: &mut Output) -> Result<(), ContactE
         }
         uncertain += usize::from(contact.confidence != 1.0);
         let rate = out.whole_rate(contact.rate.bit_per_s());
-        let owlt = out.whole_owlt(contact.owlt.unwrap_or_else(|| unreachable!("stated above")));
+        let owlt = out.whole_owlt(
+            contact
+                .owlt
+                .expect("with_light_times gives every contact a light time"),
+        );
         let id = if keep_ids {
             contact.id.unwrap_or(written)
         } else {

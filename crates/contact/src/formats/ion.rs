@@ -17,7 +17,7 @@ use super::{
 use crate::error::{ContactError, ErrorKind};
 use crate::plan::{Contact, ContactPlan, Range, TimeBase};
 use crate::time::{civil_from_posix, parse_fields};
-use crate::units::{BitRate, Seconds};
+use crate::units::BitRate;
 
 /// Commands that are kept without being understood.
 const KEPT: [&str; 10] = ["1", "m", "s", "e", "v", "!", "h", "?", "q", "r"];
@@ -296,7 +296,7 @@ pub(super) fn write(plan: &ContactPlan, out: &mut Output) -> Result<(), ContactE
         }
         contacts.push('\n');
         if let Some(owlt) = contact.owlt {
-            let owlt = out.whole_owlt(Seconds::new(owlt.get()).expect("a light time"));
+            let owlt = out.whole_owlt(owlt);
             let range = (from, to, start, end, owlt);
             // A backwards contact needs no range.
             if start < end {
