@@ -85,7 +85,8 @@ pub(crate) fn link_plan(
     };
     let mut builder = sky::PlanBuilder::new();
     for end in [&link.from, &link.to] {
-        let at = locate(file, end, mask_deg).expect("a scenario that is read places the ends of a computed link");
+        let at = locate(file, end, mask_deg)
+            .expect("a scenario that is read places the ends of a computed link");
         builder.asset(at)?;
     }
     builder.link(link.from.as_str(), link.to.as_str(), terms)?;
@@ -109,7 +110,8 @@ pub(crate) fn sunlit(
     horizon_deg: Option<Real>,
     horizon_s: i64,
 ) -> Result<Vec<Span>, sky::ContactError> {
-    let at = locate(file, asset, None).expect("a scenario that is read places what its light is computed for");
+    let at = locate(file, asset, None)
+        .expect("a scenario that is read places what its light is computed for");
     let least_deg = horizon_deg.map_or(0.0, Real::get);
     let windows = sky::sunlit_windows(
         sky::Ephemeris::de440_excerpt(),
