@@ -32,7 +32,10 @@
 //! Everything is scaled inside: variables by the width of their box, rows by
 //! their largest entry, the cost by its largest gradient.
 
+mod span;
+
 use crate::dense;
+use crate::kernel::span::Span;
 use crate::ldl::Ldl;
 use crate::problem::OpenProblem;
 use crate::sparse::Sparse;
@@ -41,8 +44,14 @@ use crate::sparse::Sparse;
 const DELTA: f64 = 1e-11;
 /// Largest and smallest second derivative of the barrier in scaled units.
 const CURVATURE: (f64, f64) = (1e-12, 1e14);
+/// By how much rows that the equations determine may be missed, relative.
+const IMPLIED: f64 = 1e-8;
 /// Iterations after which a solve is given up.
 const MAX_ITERATIONS: u32 = 80;
+/// Multiple of the tolerances at which the best point counts as converged once
+/// nothing better has been found for so many iterations.
+const NEARLY: f64 = 100.0;
+const PATIENCE: u32 = 8;
 
 /// A problem analysed for repeated solution.
 #[derive(Debug, Clone)]
@@ -51,6 +60,8 @@ pub struct Kernel {
     /// `x = d x̂`.
     d: Vec<f64>,
     fixed: Vec<bool>,
+    /// By how much boxes of one variable miss each other, relative to its size.
+    crossed: f64,
     p: Sparse,
     q: Vec<f64>,
     equations: Sparse,
@@ -64,6 +75,8 @@ pub struct Kernel {
     side_of: Vec<SidePlace>,
     row_scale: Vec<f64>,
     equation_scale: Vec<f64>,
+    /// Rows that the equations determine: no part of the system, but checked.
+    implied: Vec<Implied>,
     ports: Vec<Vec<(usize, f64)>>,
     port_map: Sparse,
     port_scale: Vec<f64>,
@@ -84,6 +97,26 @@ pub enum PortSide {
 enum SidePlace {
     Equation(usize),
     Row(usize),
+    Implied(usize),
+}
+
+/// A row whose value the equations fix: as an equation it would make the system
+/// singular, as a limit it could leave the barrier no room, by rounding alone.
+#[derive(Debug, Clone)]
+struct Implied {
+    row: Vec<(usize, f64)>,
+    scale: f64,
+    lower: f64,
+    upper: f64,
+}
+
+/// A row on its way into a kernel.
+struct Incoming {
+    entries: Vec<(usize, f64)>,
+    scale: f64,
+    lower: f64,
+    upper: f64,
+    port: Option<usize>,
 }
 
 /// Which entries of the factor's list belong to what.
@@ -169,29 +202,28 @@ impl Kernel {
                 };
                 lower[c] = lower[c].max(a);
                 upper[c] = upper[c].min(b);
-            } else if u - l <= 1e-12 * (1.0 + u.abs()) {
-                equations.push((&parts.a, r, 0.5 * (l + u), 0.0));
+            } else if u.is_finite() && u - l <= 1e-12 * (1.0 + u.abs()) {
+                let at = 0.5 * (l + u);
+                equations.push((&parts.a, r, at, at, None));
             } else {
-                rows.push((&parts.a, r, l, u));
+                rows.push((&parts.a, r, l, u, None));
             }
         }
-        let side_of = sides
-            .iter()
-            .enumerate()
-            .map(|(r, side)| match side {
-                PortSide::At => {
-                    equations.push((b, r, 0.0, 0.0));
-                    SidePlace::Equation(equations.len() - 1)
-                }
+        for (r, side) in sides.iter().enumerate() {
+            match side {
+                PortSide::At => equations.push((b, r, 0.0, 0.0, Some(r))),
                 PortSide::Between => {
-                    rows.push((b, r, f64::NEG_INFINITY, f64::INFINITY));
-                    SidePlace::Row(rows.len() - 1)
+                    rows.push((b, r, f64::NEG_INFINITY, f64::INFINITY, Some(r)));
                 }
-            })
-            .collect();
+            }
+        }
         let fixed: Vec<bool> = (0..n)
-            .map(|k| upper[k] - lower[k] <= 1e-12 * (1.0 + upper[k].abs()))
+            .map(|k| upper[k].is_finite() && upper[k] - lower[k] <= 1e-12 * (1.0 + upper[k].abs()))
             .collect();
+        let crossed = (0..n)
+            .filter(|&k| fixed[k])
+            .map(|k| (lower[k] - upper[k]) / (1.0 + upper[k].abs()))
+            .fold(0.0_f64, f64::max);
         let d: Vec<f64> = (0..n)
             .map(|k| {
                 let width = upper[k] - lower[k];
@@ -213,29 +245,69 @@ impl Kernel {
                 size,
             )
         };
-        let gather = |from: &[(&Sparse, usize, f64, f64)]| {
-            let (mut triplets, mut scale) = (Vec::new(), Vec::new());
-            for (k, &(matrix, r, _, _)) in from.iter().enumerate() {
-                let (entries, size) = scaled_row(matrix, r);
-                triplets.extend(entries.into_iter().map(|(c, v)| (k, c, v)));
-                scale.push(size);
+        let incoming = |&(matrix, r, lower, upper, port): &(&Sparse, usize, f64, f64, _)| {
+            let (entries, scale) = scaled_row(matrix, r);
+            Incoming {
+                entries,
+                lower: lower / scale,
+                upper: upper / scale,
+                scale,
+                port,
             }
-            (Sparse::from_triplets(from.len(), n, &triplets), scale)
         };
-        let (equation_matrix, equation_scale) = gather(&equations);
-        let (row_matrix, row_scale) = gather(&rows);
-        let equations_rhs = equations
+        let mut span = Span::default();
+        let free = |row: &Incoming| -> Vec<(usize, f64)> {
+            let entries = row.entries.iter().copied();
+            entries.filter(|e| !fixed[e.0] && e.1 != 0.0).collect()
+        };
+        let (equations, mut spare): (Vec<Incoming>, Vec<Incoming>) = equations
             .iter()
-            .zip(&equation_scale)
-            .map(|(row, s)| row.2 / s)
+            .map(incoming)
+            .partition(|row| span.push(&free(row)));
+        let (rows, determined): (Vec<Incoming>, Vec<Incoming>) = rows
+            .iter()
+            .map(incoming)
+            .partition(|row| !span.contains(&free(row)));
+        spare.extend(determined);
+        let mut side_of = vec![SidePlace::Implied(0); sides.len()];
+        let mut place = |from: &[Incoming], to: fn(usize) -> SidePlace| {
+            for (k, row) in from.iter().enumerate() {
+                if let Some(port) = row.port {
+                    side_of[port] = to(k);
+                }
+            }
+        };
+        place(&equations, SidePlace::Equation);
+        place(&rows, SidePlace::Row);
+        place(&spare, SidePlace::Implied);
+        let matrix = |from: &[Incoming]| {
+            let triplets: Vec<(usize, usize, f64)> = from
+                .iter()
+                .enumerate()
+                .flat_map(|(k, row)| row.entries.iter().map(move |&(c, v)| (k, c, v)))
+                .collect();
+            Sparse::from_triplets(from.len(), n, &triplets)
+        };
+        let (equation_matrix, row_matrix) = (matrix(&equations), matrix(&rows));
+        let equation_scale = equations.iter().map(|row| row.scale).collect();
+        let row_scale: Vec<f64> = rows.iter().map(|row| row.scale).collect();
+        let equations_rhs = equations.iter().map(|row| row.lower).collect();
+        let implied = spare
+            .into_iter()
+            .map(|row| Implied {
+                row: row.entries,
+                scale: row.scale,
+                lower: row.lower,
+                upper: row.upper,
+            })
             .collect();
         for k in 0..n {
             lower[k] /= d[k];
             upper[k] /= d[k];
         }
-        for (row, s) in rows.iter().zip(&row_scale) {
-            lower.push(row.2 / s);
-            upper.push(row.3 / s);
+        for row in &rows {
+            lower.push(row.lower);
+            upper.push(row.upper);
         }
         let p = Sparse::from_triplets(
             n,
@@ -262,6 +334,7 @@ impl Kernel {
             n,
             d,
             fixed,
+            crossed,
             p,
             q,
             equations: equation_matrix,
@@ -272,6 +345,7 @@ impl Kernel {
             side_of,
             row_scale,
             equation_scale,
+            implied,
             ports,
             port_map,
             port_scale,
@@ -324,7 +398,18 @@ impl Kernel {
                 self.lower[self.n + k] = l / self.row_scale[k];
                 self.upper[self.n + k] = u / self.row_scale[k];
             }
+            SidePlace::Implied(k) => {
+                let row = &mut self.implied[k];
+                row.lower = l / row.scale;
+                row.upper = u / row.scale;
+            }
         }
+    }
+
+    /// Whether the equations, those of ports among them, determine port row `j`
+    /// already: it is then checked, and no part of the system.
+    pub fn is_implied(&self, j: usize) -> bool {
+        matches!(self.side_of[j], SidePlace::Implied(_))
     }
 
     /// The least and the largest value of `Bx` over the boxes of the
@@ -350,6 +435,22 @@ impl Kernel {
                 (lo * self.port_scale[j], hi * self.port_scale[j])
             })
             .unzip()
+    }
+
+    /// By how much `x` misses the rows that the equations determine: the most,
+    /// relative as for an equation.
+    fn implied_violation(&self, x: &[f64]) -> f64 {
+        let mut most = 0.0_f64;
+        for row in &self.implied {
+            let value: f64 = row.row.iter().map(|&(c, v)| v * x[c]).sum();
+            let missed = (row.lower - value).max(value - row.upper).max(0.0);
+            let size = [row.lower, row.upper]
+                .into_iter()
+                .filter(|v| v.is_finite())
+                .fold(1.0_f64, |a, v| a.max(1.0 + v.abs()));
+            most = most.max(missed / size);
+        }
+        most
     }
 
     fn is_fixed(&self, k: usize) -> bool {
@@ -439,6 +540,21 @@ struct Residuals {
 }
 
 struct Step {
+    x: Vec<f64>,
+    y: Vec<f64>,
+    nu: Vec<f64>,
+    sl: Vec<f64>,
+    su: Vec<f64>,
+    zl: Vec<f64>,
+    zu: Vec<f64>,
+}
+
+/// The best point of a solve that is not smoothed.
+struct Best {
+    /// The largest of residuals and complementarity, in their tolerances.
+    merit: f64,
+    /// Iterations since.
+    since: u32,
     x: Vec<f64>,
     y: Vec<f64>,
     nu: Vec<f64>,
@@ -573,7 +689,7 @@ impl<'k, 'a> Run<'k, 'a> {
                 dual[c] = 0.0;
             }
         }
-        let mut primal_size: f64 = 0.0;
+        let mut primal_size: f64 = k.crossed;
         let equations: Vec<f64> = k
             .equations
             .mul(&self.x)
@@ -852,6 +968,7 @@ impl<'k, 'a> Run<'k, 'a> {
         let mut iterations = 0;
         let mut best_primal = f64::INFINITY;
         let mut stalled = 0;
+        let mut best: Option<Best> = None;
         let mut r = self.residuals();
         loop {
             let mut complementarity = 0.0;
@@ -879,6 +996,20 @@ impl<'k, 'a> Run<'k, 'a> {
                 };
             if converged || iterations >= MAX_ITERATIONS {
                 break;
+            }
+            // Near a vertex the last digits of the system are rounding, and a
+            // further step can lose what was won: the best point is kept.
+            if !smooth {
+                let merit = (r.primal_size.max(r.dual_size / size) / 1e-10).max(mu / 1e-11);
+                match &mut best {
+                    Some(b) if merit >= b.merit => {
+                        b.since += 1;
+                        if b.merit <= NEARLY && b.since > PATIENCE {
+                            break;
+                        }
+                    }
+                    _ => best = Some(self.keep(merit)),
+                }
             }
             // Give up where feasibility makes no progress any more: either
             // there is none, or rounding has the last word.
@@ -947,7 +1078,31 @@ impl<'k, 'a> Run<'k, 'a> {
             self.advance(&s, al);
             r = self.residuals();
         }
+        if !converged && let Some(b) = best {
+            converged = b.merit <= NEARLY;
+            self.restore(b);
+            r = self.residuals();
+        }
         self.finish(&r, converged, iterations)
+    }
+
+    fn keep(&self, merit: f64) -> Best {
+        Best {
+            merit,
+            since: 0,
+            x: self.x.clone(),
+            y: self.y.clone(),
+            nu: self.nu.clone(),
+            sl: self.sl.clone(),
+            su: self.su.clone(),
+            zl: self.zl.clone(),
+            zu: self.zu.clone(),
+        }
+    }
+
+    fn restore(&mut self, b: Best) {
+        (self.x, self.y, self.nu) = (b.x, b.y, b.nu);
+        (self.sl, self.su, self.zl, self.zu) = (b.sl, b.su, b.zl, b.zu);
     }
 
     fn advance(&mut self, s: &Step, al: f64) {
@@ -1017,7 +1172,8 @@ impl<'k, 'a> Run<'k, 'a> {
             sensitivity.fill(0.0);
             rate.fill(0.0);
         }
-        let (cost, cost_up, lower) = self.values(r);
+        let implied = self.k.implied_violation(&self.x);
+        let (cost, cost_up, lower) = self.values(r, implied);
         let x: Vec<f64> = (0..n).map(|c| self.x[c] * self.k.d[c]).collect();
         let s = self.k.port_map.mul(&self.x);
         let s = s
@@ -1040,14 +1196,33 @@ impl<'k, 'a> Run<'k, 'a> {
             lower,
             sensitivity,
             rate,
-            infeasibility: r.primal_size,
-            converged: converged && sound,
+            infeasibility: r.primal_size.max(implied),
+            converged: converged && sound && implied <= IMPLIED,
             iterations,
         }
     }
 
+    /// No point within the bounds of the variables costs more, in scaled units.
+    fn costliest(&self) -> f64 {
+        let k = &*self.k;
+        let reach = |c: usize| k.lower[c].abs().max(k.upper[c].abs());
+        let linear: f64 = (0..k.n)
+            .filter(|&c| k.q[c] != 0.0)
+            .map(|c| (k.q[c] * k.lower[c]).max(k.q[c] * k.upper[c]))
+            .sum();
+        let quadratic: f64 =
+            k.p.triplets()
+                .filter(|e| e.2 != 0.0)
+                .map(|(r, c, v)| {
+                    let part = if r == c { 0.5 } else { 1.0 };
+                    part * v.abs() * reach(r) * reach(c)
+                })
+                .sum();
+        (linear + quadratic) / self.os
+    }
+
     /// Cost at `x`, the same rounded up, and the dual bound, in true units.
-    fn values(&self, r: &Residuals) -> (f64, f64, f64) {
+    fn values(&self, r: &Residuals, implied: f64) -> (f64, f64, f64) {
         let k = &*self.k;
         let quadratic = k.p.half_quadratic(&self.x) / self.os;
         let with_price = quadratic + dense::dot(&self.q, &self.x);
@@ -1071,6 +1246,12 @@ impl<'k, 'a> Run<'k, 'a> {
             lower -= y * gap;
             up += (y * gap).abs();
         }
+        // What the equations determine could be met in their place.
+        let steepest = self.y.iter().fold(0.0_f64, |a, y| a.max(y.abs()));
+        up += steepest * implied;
+        // Multipliers of a point that rounding keeps from being feasible run
+        // away; no point within the bounds costs more than this.
+        up = up.min(own.max(self.costliest()));
         // The dual residual of the priced problem: without the proximal pull.
         let mut dual = r.dual.clone();
         if self.nu.iter().any(|v| *v != 0.0) {

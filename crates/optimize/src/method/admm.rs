@@ -43,12 +43,12 @@ impl Step for Admm {
                 v
             });
         }
-        let share = (0..m)
+        let share: Vec<f64> = (0..m)
             .map(|j| (new[j] - price[j]) / self.penalty[j])
             .collect::<Vec<_>>();
         // Allotments must sum to the capacity to the last digit, also where
         // the price was rounded.
-        let share = (0..m)
+        let share: Vec<f64> = (0..m)
             .map(|j| {
                 let needed = (imbalance[j] + frame.rows[j].room()) / members[j];
                 if frame.rows[j].kind == RowKind::Equal {
@@ -58,12 +58,19 @@ impl Step for Admm {
                 }
             })
             .collect();
+        let spare = (0..m)
+            .map(|j| {
+                let needed = (imbalance[j] + frame.rows[j].room()) / members[j];
+                (share[j] - needed).max(0.0)
+            })
+            .collect();
         Next {
             base: registers.clone(),
             points: vec![Point {
                 price: new,
                 mu: 1.0,
                 share,
+                spare,
             }],
             full: 1,
             restore: None,

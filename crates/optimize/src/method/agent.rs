@@ -6,9 +6,7 @@ use std::sync::Arc;
 use crate::coupled::{CoupledMember, RowKind};
 use crate::dense;
 use crate::kernel::{Ask, Kernel, PortSide, Proximal, Solved};
-use crate::method::fixed::{
-    self, COST, EXCHANGE, GAP, RATE, Round, SENSITIVITY, SPREAD, to_quanta,
-};
+use crate::method::fixed::{self, COST, EXCHANGE, Round, SENSITIVITY, SPREAD, to_quanta};
 use crate::method::fold::touching;
 use crate::method::frame::Frame;
 use crate::method::{
@@ -19,6 +17,10 @@ use crate::method::{
 pub(super) const BACKLOG: u32 = 10;
 /// Calls after the first at whose prices a member weighs its exchange.
 const WEIGHED: u32 = 2;
+/// How far the first answer is drawn, in lengths of the barrier's metric.
+const REACH: f64 = 1.0;
+/// The largest exponent of a sensitivity's row.
+const MOST_EXPONENT: u8 = 40;
 /// Relative violation up to which an allotment counts as feasible.
 const FEASIBLE: f64 = 1e-8;
 /// Relative violation above which a solve that stopped short is of no use.
@@ -35,6 +37,8 @@ pub struct Agent {
     price_kernel: Kernel,
     allotment_kernel: Kernel,
     kinds: Vec<RowKind>,
+    /// What rounding may do to each row: a quantum for every member on it.
+    fuzz: Vec<f64>,
     own_weight: f64,
     /// Bits of a sensitivity in messages.
     mantissa_bits: u32,
@@ -145,6 +149,12 @@ impl Agent {
         for (j, (l, u)) in least.into_iter().zip(most).enumerate() {
             price_kernel.hold(j, l, u);
         }
+        let count = touching(&frame);
+        let fuzz = member
+            .rows
+            .iter()
+            .map(|&r| (count[r] + 1.0) * frame.rows[r].quantum)
+            .collect();
         let own_weight = price_kernel.cost_scale(&[]);
         Self {
             frame,
@@ -156,6 +166,7 @@ impl Agent {
             price_kernel,
             allotment_kernel: Kernel::new(&member.problem, &member.b, &held),
             kinds,
+            fuzz,
             calls: BTreeMap::new(),
             records: BTreeMap::new(),
             allotments: BTreeMap::new(),
@@ -421,12 +432,19 @@ impl Agent {
         for j in 0..allotment.len() {
             let row = &self.frame.rows[self.frame.members[self.index].rows[j]];
             let value = fixed::from_quanta(allotment[j], row.quantum);
+            // Of two couplings that see one variable each rounds by itself, and
+            // settlement gives the slack member what all roundings leave over.
+            let fuzz = if self.allotment_kernel.is_implied(j) {
+                self.fuzz[j]
+            } else {
+                0.0
+            };
             let least = if self.kinds[j] == RowKind::Equal {
-                value
+                value - fuzz
             } else {
                 f64::NEG_INFINITY
             };
-            self.allotment_kernel.hold(j, least, value);
+            self.allotment_kernel.hold(j, least, value + fuzz);
         }
         self.allotment_kernel.solve(Ask {
             price: &[],
@@ -437,8 +455,8 @@ impl Agent {
     }
 
     /// The exchange that the member's counted reply predicts at a point: the
-    /// predictions of all members sum to the capacity. It is the centre of the
-    /// proximal term and a candidate.
+    /// predictions of all members sum to the capacity, or less on limits. It is
+    /// the centre of the proximal term.
     fn predicted(&self, call: &Call, point: usize) -> Option<Vec<f64>> {
         let record = self.records.get(&call.counted[self.index]?)?;
         let p = &call.points[point];
@@ -457,8 +475,7 @@ impl Agent {
         Some(
             (0..price.len())
                 .map(|j| {
-                    record.exchange[j]
-                        + (p.mu * record.barrier_rate[j] - record.barrier_offset[j])
+                    record.exchange[j] + (p.mu * record.barrier_rate[j] - record.barrier_offset[j])
                         - (by_price[j] - record.sensitivity_gap[j])
                         - by_share[j]
                 })
@@ -466,16 +483,30 @@ impl Agent {
         )
     }
 
-    /// The member's last exchange, brought back to the couplings.
+    /// The prediction, and what limits have to spare.
+    fn offered(&self, call: &Call, point: usize) -> Option<Vec<f64>> {
+        let mut offered = self.predicted(call, point)?;
+        for (v, spare) in offered
+            .iter_mut()
+            .zip(self.local(&call.points[point].spare))
+        {
+            *v += spare;
+        }
+        Some(offered)
+    }
+
+    /// The member's last exchange, brought back to the couplings, and what limits
+    /// have to spare.
     fn restored(&self, call: &Call) -> Option<Vec<f64>> {
         let record = self.records.get(&call.counted[self.index]?)?;
         let restore = call.restore.as_ref()?;
         let (step, share) = (self.local(&restore.step), self.local(&restore.share));
+        let spare = self.local(&restore.spare);
         let by_step = dense::mul(&record.sensitivity, &step);
         let by_share = record.share_of(share);
         Some(
             (0..step.len())
-                .map(|j| record.exchange[j] - by_step[j] - by_share[j])
+                .map(|j| record.exchange[j] - by_step[j] - by_share[j] + spare[j])
                 .collect(),
         )
     }
@@ -484,12 +515,12 @@ impl Agent {
         let rows = &self.frame.members[self.index].rows;
         let value = match recipe {
             Recipe::Alone => vec![0.0; rows.len()],
-            Recipe::Predicted { point } => match self.predicted(call, point) {
+            Recipe::Predicted { point } => match self.offered(call, point) {
                 Some(a) => a,
                 None => return Ok(None),
             },
             Recipe::Restored { point, theta } => {
-                let (Some(a), Some(b)) = (self.predicted(call, point), self.restored(call)) else {
+                let (Some(a), Some(b)) = (self.offered(call, point), self.restored(call)) else {
                     return Ok(None);
                 };
                 a.iter()
@@ -498,8 +529,11 @@ impl Agent {
                     .collect()
             }
             Recipe::Mixed { point, theta } => {
-                let best = call.best.and_then(|at| self.allotments.get(&at)?.as_ref());
-                let (Some(a), Some(b)) = (self.predicted(call, point), best) else {
+                let best = call
+                    .best
+                    .and_then(|at| self.allotments.get(&at))
+                    .and_then(Option::as_ref);
+                let (Some(a), Some(b)) = (self.offered(call, point), best) else {
                     return Ok(None);
                 };
                 (0..a.len())
@@ -606,12 +640,13 @@ impl Agent {
         if self.method == MethodName::Aladin {
             self.fill_sensitivity(&mut terms, &solved, p.mu, weight)?;
         } else if first {
-            let diagonal: Vec<f64> = (0..m)
-                .map(|j| solved.sensitivity[j * m + j] / (self.scale(j) * self.scale(j)))
-                .collect();
-            (terms.sensitivity, terms.exponent) = with_exponent(&diagonal, self.mantissa_bits)?;
+            terms.exponents = self.exponents(&solved.sensitivity);
+            for j in 0..m {
+                let v = self.mantissa(&solved.sensitivity, &terms.exponents, j, j)?;
+                terms.sensitivity.push(v);
+            }
         }
-        let record = self.understood(&terms, price);
+        let record = self.understood(&terms, price, p.mu);
         self.records.insert(
             Counted {
                 round: call.round,
@@ -644,7 +679,7 @@ impl Agent {
                 };
                 metric[j * m + j] *= free;
             }
-            let within = towards(&reach, &centre);
+            let within = towards(&reach, &centre, &self.kinds, mu);
             let drawn = self.price_kernel.solve(Ask {
                 price,
                 proximal: Some(Proximal {
@@ -671,29 +706,27 @@ impl Agent {
     ) -> Result<(), AgentError> {
         // y − λ = ν, the multiplier of the proximal term.
         let (m, nu) = (solved.nu.len(), &solved.nu);
-        let mut triangle = Vec::with_capacity(m * (m + 1) / 2);
+        terms.exponents = self.exponents(&solved.sensitivity);
         for a in 0..m {
             for b in a..m {
-                triangle.push(solved.sensitivity[a * m + b] / (self.scale(a) * self.scale(b)));
+                let v = self.mantissa(&solved.sensitivity, &terms.exponents, a, b)?;
+                terms.sensitivity.push(v);
             }
         }
-        (terms.sensitivity, terms.exponent) = with_exponent(&triangle, self.mantissa_bits)?;
         // From here on with the matrix that the fold will see.
         let seen = self.unpacked(terms);
+        let rate_quantum = fixed::from_sum(1 << fixed::rate_exponent(mu), EXCHANGE);
         let gap = dense::mul(&seen, nu);
         for j in 0..m {
             let q = EXCHANGE * self.scale(j);
             let rate = solved.rate[j] * weight;
-            terms.sensitivity_gap.push(to_quanta(
-                "S(y−λ)",
-                gap[j],
-                GAP * self.scale(j),
-                Round::Nearest,
-            )?);
+            terms
+                .sensitivity_gap
+                .push(to_quanta("S(y−λ)", gap[j], q, Round::Nearest)?);
             terms.barrier_rate.push(to_quanta(
                 "the barrier rate",
                 rate,
-                RATE * self.scale(j),
+                rate_quantum * self.scale(j),
                 Round::Nearest,
             )?);
             terms.barrier_offset.push(to_quanta(
@@ -708,6 +741,35 @@ impl Agent {
         Ok(())
     }
 
+    /// The smallest exponents with which the diagonal of `S` fits its mantissas;
+    /// the rest then fits as well, since `S` is positive semidefinite.
+    fn exponents(&self, s: &[f64]) -> Vec<u8> {
+        let m = self.kinds.len();
+        let most = SENSITIVITY * (1_u64 << self.mantissa_bits) as f64;
+        (0..m)
+            .map(|j| {
+                let diagonal = s[j * m + j] / (self.scale(j) * self.scale(j));
+                let (mut exponent, mut reach) = (0, most);
+                while diagonal > reach && exponent < MOST_EXPONENT {
+                    reach *= 4.0;
+                    exponent += 1;
+                }
+                exponent
+            })
+            .collect()
+    }
+
+    fn mantissa(&self, s: &[f64], e: &[u8], a: usize, b: usize) -> Result<i64, AgentError> {
+        let value = s[a * self.kinds.len() + b] / (self.scale(a) * self.scale(b));
+        let quantum = fixed::from_sum(1 << (e[a] + e[b]), SENSITIVITY);
+        Ok(to_quanta(
+            "the sensitivity",
+            value,
+            quantum,
+            Round::Nearest,
+        )?)
+    }
+
     fn unpacked(&self, t: &Terms) -> Vec<f64> {
         let m = self.kinds.len();
         let mut out = vec![0.0; m * m];
@@ -715,7 +777,7 @@ impl Agent {
         for a in 0..m {
             for b in a..m {
                 let v = fixed::from_sum(
-                    i128::from(t.sensitivity[k]) << t.exponent,
+                    t.entry(k, a, b),
                     SENSITIVITY * self.scale(a) * self.scale(b),
                 );
                 out[a * m + b] = v;
@@ -726,7 +788,8 @@ impl Agent {
         out
     }
 
-    fn understood(&self, t: &Terms, price: Vec<f64>) -> Record {
+    fn understood(&self, t: &Terms, price: Vec<f64>, mu: f64) -> Record {
+        let rate_quantum = fixed::from_sum(1 << fixed::rate_exponent(mu), EXCHANGE);
         let m = self.kinds.len();
         let vector = |v: &[i64], quantum: f64| -> Vec<f64> {
             if v.is_empty() {
@@ -745,8 +808,8 @@ impl Agent {
             price,
             exchange: vector(&t.exchange, EXCHANGE),
             sensitivity,
-            sensitivity_gap: vector(&t.sensitivity_gap, GAP),
-            barrier_rate: vector(&t.barrier_rate, RATE),
+            sensitivity_gap: vector(&t.sensitivity_gap, EXCHANGE),
+            barrier_rate: vector(&t.barrier_rate, rate_quantum),
             barrier_offset: vector(&t.barrier_offset, EXCHANGE),
         }
     }
@@ -759,53 +822,51 @@ fn mantissa_bits(b: &crate::sparse::Sparse) -> u32 {
     if Agent::dependent(b) { 50 } else { 32 }
 }
 
-/// The point nearest to `centre`, in the metric of `S`, that differs from the
-/// solved exchange by `S w`: several rows may see one variable, and no price
-/// can draw them apart.
-fn towards(solved: &Solved, centre: &[f64]) -> Vec<f64> {
+/// The solved exchange moved by `S w` so that it meets `centre` on equations as
+/// nearly as the member can: several rows may see one variable, and no price
+/// can draw them apart. Limits follow.
+fn towards(solved: &Solved, centre: &[f64], kinds: &[RowKind], mu: f64) -> Vec<f64> {
     let m = centre.len();
-    let mut factor = solved.sensitivity.clone();
-    let mut scale = vec![0.0; m];
-    for j in 0..m {
-        let d = factor[j * m + j];
-        scale[j] = if d > 0.0 { 1.0 / d.sqrt() } else { 0.0 };
-    }
-    for i in 0..m {
-        for j in 0..m {
-            factor[i * m + j] *= scale[i] * scale[j];
-        }
-        factor[i * m + i] += 1e-7;
-    }
-    dense::cholesky(&mut factor, m, 1e-13);
-    let mut w: Vec<f64> = (0..m)
-        .map(|j| (centre[j] - solved.s[j]) * scale[j])
+    let rows: Vec<usize> = (0..m)
+        .filter(|&j| kinds[j] == RowKind::Equal && solved.sensitivity[j * m + j] > 0.0)
         .collect();
-    dense::cholesky_solve(&factor, m, &mut w);
-    for j in 0..m {
-        w[j] *= scale[j];
+    let k = rows.len();
+    let scale: Vec<f64> = rows
+        .iter()
+        .map(|&j| 1.0 / solved.sensitivity[j * m + j].sqrt())
+        .collect();
+    let mut factor = vec![0.0; k * k];
+    for (a, &i) in rows.iter().enumerate() {
+        for (b, &j) in rows[..=a].iter().enumerate() {
+            factor[a * k + b] = solved.sensitivity[i * m + j] * scale[a] * scale[b];
+        }
+        factor[a * k + a] += 1e-7;
+    }
+    dense::cholesky(&mut factor, k, 1e-13);
+    let mut left: Vec<f64> = rows
+        .iter()
+        .zip(&scale)
+        .map(|(&j, c)| (centre[j] - solved.s[j]) * c)
+        .collect();
+    dense::cholesky_solve(&factor, k, &mut left);
+    let mut w = vec![0.0; m];
+    for ((&j, c), v) in rows.iter().zip(&scale).zip(left) {
+        w[j] = v * c;
     }
     let moved = dense::mul(&solved.sensitivity, &w);
-    solved.s.iter().zip(&moved).map(|(s, m)| s + m).collect()
-}
-
-/// Values as mantissas of so many bits with one exponent, in quanta of `2⁻⁷²`.
-fn with_exponent(values: &[f64], bits: u32) -> Result<(Vec<i64>, u8), AgentError> {
-    let most = values.iter().fold(0.0_f64, |a, v| a.max(v.abs()));
-    let mut exponent: u8 = 0;
-    let mut quantum = SENSITIVITY;
-    while most > quantum * (1_u64 << bits) as f64 && exponent < 80 {
-        quantum *= 2.0;
-        exponent += 1;
-    }
-    let mantissas = values
+    // Beyond a few lengths of the barrier's own metric there is a bound.
+    let length = (dense::dot(&w, &moved) / mu).sqrt();
+    let part = (REACH / length).min(1.0);
+    solved
+        .s
         .iter()
-        .map(|v| to_quanta("the sensitivity", *v, quantum, Round::Nearest))
-        .collect::<Result<_, _>>()?;
-    Ok((mantissas, exponent))
+        .zip(&moved)
+        .map(|(s, m)| s + part * m)
+        .collect()
 }
 
 fn keeps(solved: &Solved) -> bool {
-    // What the last violation could cost must be nothing beside the cost.
+    // What the last violation could cost, which is charged, must be little.
     solved.infeasibility <= FEASIBLE
-        && solved.cost_up - solved.cost <= 1e-7 * (1e-3 + solved.cost.abs())
+        && solved.cost_up - solved.cost <= 1e-5 * (1e-3 + solved.cost.abs())
 }

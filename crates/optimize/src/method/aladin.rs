@@ -26,7 +26,7 @@
 
 use crate::coupled::RowKind;
 use crate::dense;
-use crate::method::fold::{Next, Registers, RoundSums, Step, penalty};
+use crate::method::fold::{Next, Registers, RoundSums, Step, penalty, touching};
 use crate::method::frame::Frame;
 use crate::method::qp;
 use crate::method::{Call, Point, Recipe, Restore};
@@ -40,6 +40,9 @@ const TRUST: f64 = 4.0;
 const LOST: f64 = 10.0;
 /// So many steps in a row are undone before one is kept after all.
 const PATIENCE: i32 = 5;
+/// What may be left of an equation, of the row's scale: settlement gives it to
+/// the slack member.
+const CLOSED: f64 = 1e-9;
 /// `μ` never falls below: the local solves are no more exact than that.
 const LEAST_MU: f64 = 1e-9;
 
@@ -159,27 +162,47 @@ impl Model {
     }
 
     /// The way back to the couplings that disturbs the members least, each in
-    /// its own metric: `s − Sδ` sums to the capacity.
-    fn restore(&self, frame: &Frame) -> Restore {
+    /// its own metric: `s − Sδ` sums to the capacity. Nothing where there is
+    /// none, because nobody can move.
+    fn restore(&self, frame: &Frame) -> Option<Restore> {
         let none = vec![0.0; self.price.len()];
         let step = qp::capped(&self.s, &self.imbalance, &none, &self.limit);
         let moved = dense::mul(&self.exact, &step);
-        let share = self.share(frame, |j| self.imbalance[j] - moved[j]);
-        Restore { step, share }
+        let (share, spare, closed) = self.share(frame, |j| self.imbalance[j] - moved[j]);
+        closed.then_some(Restore { step, share, spare })
     }
 
     /// The further step, in each member's own metric, after which nothing is
     /// left on any row. Through `S` it leaves no member's range of exchanges,
-    /// also where several rows see the same variable.
-    fn share(&self, frame: &Frame, left: impl Fn(usize) -> f64) -> Vec<f64> {
+    /// also where several rows see the same variable. Then what limits have to
+    /// spare for each member, and whether nothing is left.
+    fn share(&self, frame: &Frame, left: impl Fn(usize) -> f64) -> (Vec<f64>, Vec<f64>, bool) {
         let left: Vec<f64> = (0..self.price.len())
             .map(|j| left(j) + frame.rows[j].room())
             .collect();
-        qp::absorb(&self.s, &self.exact, &left, &self.limit)
+        let (share, left) = qp::absorb(&self.s, &self.exact, &left, &self.limit);
+        let closed = frame
+            .rows
+            .iter()
+            .zip(&left)
+            .all(|(row, left)| match row.kind {
+                RowKind::Equal => left.abs() <= CLOSED * row.scale,
+                RowKind::AtMost => *left <= 0.5 * row.room(),
+            });
+        let count = touching(frame);
+        let spare = (0..left.len())
+            .map(|j| match frame.rows[j].kind {
+                RowKind::Equal => 0.0,
+                RowKind::AtMost => (-left[j] / count[j].max(1.0)).max(0.0),
+            })
+            .collect();
+        (share, spare, closed)
     }
 
     /// Prices and shares for a change of the barrier parameter to `mu`.
-    fn point(&self, frame: &Frame, mu: f64) -> Point {
+    /// Also says whether the shares close the sums, so that predictions are
+    /// allotments.
+    fn point(&self, frame: &Frame, mu: f64) -> (Point, bool) {
         let (d, _) = self.step(mu);
         let price: Vec<f64> = (0..d.len())
             .map(|j| {
@@ -190,14 +213,16 @@ impl Model {
             .collect();
         let change: Vec<f64> = price.iter().zip(&self.price).map(|(n, o)| n - o).collect();
         let moved = dense::mul(&self.exact, &change);
-        let share = self.share(frame, |j| {
+        let (share, spare, closed) = self.share(frame, |j| {
             self.imbalance[j] + (mu * self.rate[j] - self.offset[j]) + (self.gap[j] - moved[j])
         });
-        Point {
+        let point = Point {
             price,
             mu,
             share,
-        }
+            spare,
+        };
+        (point, closed)
     }
 }
 
@@ -278,16 +303,22 @@ impl Step for Aladin {
         }
         let second = if pick < 1.0 { pick.sqrt() } else { 0.3 };
         let steps = [pick, second, 0.1 * pick, 1.0];
-        let points: Vec<Point> = steps
+        let (points, closed): (Vec<Point>, Vec<bool>) = steps
             .iter()
             .map(|s| base.model.point(frame, (base.mu * s).max(LEAST_MU)))
-            .collect();
+            .unzip();
+        let restore = base.model.restore(frame);
+        let usable = |recipe: &Recipe| match *recipe {
+            Recipe::Alone => false,
+            Recipe::Predicted { point } | Recipe::Mixed { point, .. } => closed[point],
+            Recipe::Restored { point, .. } => closed[point] && restore.is_some(),
+        };
         self.steps = steps.to_vec();
         Next {
             base: base.registers.clone(),
             full: 2,
-            restore: Some(base.model.restore(frame)),
-            candidates: CANDIDATES.to_vec(),
+            candidates: CANDIDATES.into_iter().filter(usable).collect(),
+            restore,
             points,
             penalty: penalty(frame, &base.model.weight),
         }

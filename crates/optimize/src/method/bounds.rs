@@ -81,11 +81,13 @@ impl Bounds {
         for (p, point) in call.points.iter().enumerate() {
             let mut offset = 0.0;
             let mut size = 0.0;
+            let mut rounding = 0.0;
             for (l, row) in point.price.iter().zip(&frame.rows) {
                 offset += l * row.rhs_value();
                 size += (l * row.rhs_value()).abs();
+                rounding += 0.5 * (l * row.quantum).abs();
             }
-            let up = offset + 1e-15 * frame.rows.len() as f64 * size;
+            let up = offset + rounding + 1e-15 * frame.rows.len() as f64 * size;
             let quanta = (up / COST).ceil();
             if quanta.abs() < 1e30 {
                 self.offsets.insert((call.round, p as u32), quanta as i128);

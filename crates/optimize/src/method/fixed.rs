@@ -6,17 +6,17 @@
 //!
 //! | quantity | quantum |
 //! |---|---|
-//! | exchange, `μt` | `gⱼ · 2⁻⁴⁴` |
-//! | `S(y−λ)` | `gⱼ · 2⁻³⁴` |
+//! | exchange, `S(y−λ)`, `μt` | `gⱼ · 2⁻⁴⁴` |
 //! | sensitivity `Sⱼₖ` | `gⱼ gₖ · 2⁻⁷²` per cost unit, in 128 bits |
-//! | barrier rate `t` | `gⱼ · 2⁻³⁰` |
+//! | barrier rate `t` at a point with parameter `μ` | `gⱼ · 2⁻⁴⁴⁺ᵉ`, `2ᵉ ≤ 1/μ` |
 //! | price | `2⁻⁴⁰ / gⱼ` cost units |
 //! | cost, dual value, weight | `2⁻³⁰` cost units |
 //! | spread | `2⁻⁴⁰` cost units, in 128 bits |
 //!
 //! Sensitivities of one agreement may lie twenty decades apart: a member that
 //! can move a thousandth of what another can, at a barrier near zero. A
-//! message therefore carries their leading 32 bits and one common exponent.
+//! message therefore carries their leading 32 bits and an exponent `eⱼ` a row:
+//! entry `jk` is a multiple of `2^(eⱼ+eₖ)` quanta.
 //!
 //! Powers of two make the conversions exact.
 
@@ -34,18 +34,26 @@ pub struct OutOfRange {
 
 /// `2⁻⁴⁴`.
 pub const EXCHANGE: f64 = 1.0 / (1_u64 << 44) as f64;
-/// `2⁻³⁴`.
-pub const GAP: f64 = 1.0 / (1_u64 << 34) as f64;
 /// `2⁻⁷²`.
 pub const SENSITIVITY: f64 = 1.0 / (1_u128 << 72) as f64;
-/// `2⁻³⁰`.
-pub const RATE: f64 = 1.0 / (1_u64 << 30) as f64;
 /// `2⁻⁴⁰`.
 pub const PRICE: f64 = 1.0 / (1_u64 << 40) as f64;
 /// `2⁻⁴⁰`.
 pub const SPREAD: f64 = 1.0 / (1_u64 << 40) as f64;
 /// `2⁻³⁰`.
 pub const COST: f64 = 1.0 / (1_u64 << 30) as f64;
+
+/// The exponent `e` of barrier rates at a point with parameter `mu`: the
+/// largest with `2ᵉ ≤ 1/mu`, at least 0 and at most 60.
+pub fn rate_exponent(mu: f64) -> u8 {
+    let mut exponent = 0;
+    let mut reached = 2.0 * mu;
+    while reached <= 1.0 && exponent < 60 {
+        reached *= 2.0;
+        exponent += 1;
+    }
+    exponent
+}
 
 /// How to round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

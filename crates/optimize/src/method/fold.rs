@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::coupled::RowKind;
 use crate::method::admm::Admm;
 use crate::method::aladin::Aladin;
 use crate::method::bounds::Bounds;
@@ -83,8 +84,9 @@ pub struct Fold {
     registers: Registers,
     bounds: Bounds,
     weights: Vec<Option<(i64, i64)>>,
-    /// The prices of the last calls, by round: what late replies answer.
-    asked: BTreeMap<u32, Vec<Arc<Vec<f64>>>>,
+    /// Prices and barrier parameters of the last calls, by round: what late
+    /// replies answer.
+    asked: BTreeMap<u32, Vec<(Arc<Vec<f64>>, f64)>>,
     step: Box<dyn Step>,
 }
 
@@ -112,9 +114,10 @@ impl Fold {
                 price: vec![0.0; m],
                 mu: 1.0,
                 share: vec![0.0; m],
+                spare: vec![0.0; m],
             }],
             full: 1,
-            candidates: vec![Recipe::Alone],
+            candidates: alone(&frame),
             counted: vec![None; frame.members.len()],
             best: None,
             restore: None,
@@ -145,7 +148,7 @@ impl Fold {
         self.bounds.called(&self.frame, &self.call);
         let prices = self.call.points[..self.call.full]
             .iter()
-            .map(|p| Arc::new(p.price.clone()))
+            .map(|p| (Arc::new(p.price.clone()), p.mu))
             .collect();
         self.asked.insert(self.call.round, prices);
         let oldest = self.call.round.saturating_sub(2 * super::agent::BACKLOG);
@@ -185,7 +188,7 @@ impl Fold {
             .into_iter()
             .zip(&self.frame.rows)
             .map(|(v, r)| {
-                if r.kind == crate::coupled::RowKind::AtMost {
+                if r.kind == RowKind::AtMost {
                     v.max(0.0)
                 } else {
                     v
@@ -238,7 +241,8 @@ impl Fold {
                 let p = if current { p } else { 0 };
                 registers.held[i] = Some(Held {
                     terms: shared[p].clone(),
-                    price: prices[p].clone(),
+                    price: prices[p].0.clone(),
+                    mu: prices[p].1,
                     at: Counted {
                         round: reply.round,
                         point: p as u32,
@@ -286,6 +290,15 @@ impl Fold {
         self.publish();
         &self.call
     }
+}
+
+/// The candidate of the first call: nothing is exchanged, where that is a plan.
+fn alone(frame: &Frame) -> Vec<Recipe> {
+    let met = frame.rows.iter().all(|row| match row.kind {
+        RowKind::Equal => row.rhs == 0,
+        RowKind::AtMost => row.rhs >= 0,
+    });
+    if met { vec![Recipe::Alone] } else { Vec::new() }
 }
 
 /// How many members touch each row.

@@ -7,7 +7,11 @@ use crate::problem::Name;
 
 /// The quantum of allotments that a contract leaves open, of a row's scale:
 /// coarse enough that double precision keeps sums of them.
-const FINEST: f64 = 1.0 / (1_u64 << 36) as f64;
+const FINEST: f64 = 1.0 / (1_u64 << 42) as f64;
+
+/// The narrowest that limits implied by the others make a member's exchange,
+/// of its own limits.
+const NARROWEST: f64 = 0.01;
 
 /// One coupling row as the contract has it.
 #[derive(Debug, Clone, PartialEq)]
@@ -232,11 +236,19 @@ impl Frame {
                 let row = &self.rows[r];
                 // Sums were added in floating point: leave them a little room.
                 let room = 1e-9 * row.scale;
-                let upper = row.rhs_value() - least[r] + room;
-                let lower = match row.kind {
+                let mut upper = row.rhs_value() - least[r] + room;
+                let mut lower = match row.kind {
                     RowKind::Equal => row.rhs_value() - most[r] - room,
                     RowKind::AtMost => f64::NEG_INFINITY,
                 };
+                // What is all but determined must answer to prices as well.
+                let own_width = own.most[at] - own.least[at];
+                let narrow =
+                    NARROWEST * own_width - (upper.min(own.most[at]) - lower.max(own.least[at]));
+                if narrow > 0.0 {
+                    upper += 0.5 * narrow;
+                    lower -= 0.5 * narrow;
+                }
                 (
                     if lower > own.least[at] {
                         lower

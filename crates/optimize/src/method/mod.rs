@@ -100,6 +100,9 @@ pub struct Point {
     /// The further price step after which the allotments sum to the capacity:
     /// each member gives up `S share` (in ADMM the share itself).
     pub share: Vec<f64>,
+    /// What every member on a limit is allotted beyond its prediction, because
+    /// the limit is not reached: an equal part for each. Zero on equations.
+    pub spare: Vec<f64>,
 }
 
 /// The way from the members' last exchanges back to the couplings.
@@ -109,6 +112,8 @@ pub struct Restore {
     pub step: Vec<f64>,
     /// As [`Point::share`].
     pub share: Vec<f64>,
+    /// As [`Point::spare`].
+    pub spare: Vec<f64>,
 }
 
 /// The reply of a member that a call builds on.
@@ -151,10 +156,11 @@ pub struct Terms {
     /// `s`.
     pub exchange: Vec<i64>,
     /// Upper triangle of `S` by rows, or (ADMM, round 1) its diagonal alone,
-    /// or nothing; in units of `2^exponent` quanta.
+    /// or nothing. Entry `jk` is in units of `2^(eⱼ+eₖ)` quanta.
     pub sensitivity: Vec<i64>,
-    /// The common binary exponent of the sensitivities.
-    pub exponent: u8,
+    /// `eⱼ`, a binary exponent a row: rows of one member may lie twenty decades
+    /// apart. Empty without sensitivities.
+    pub exponents: Vec<u8>,
     /// `S (y − λ)`, with the `λ` of the point that is answered.
     pub sensitivity_gap: Vec<i64>,
     /// `t = ds/dμ`.
@@ -163,6 +169,13 @@ pub struct Terms {
     pub barrier_offset: Vec<i64>,
     /// `(y − λ)ᵀ S (y − λ)`.
     pub spread: i128,
+}
+
+impl Terms {
+    /// Entry `k` of the triangle, which belongs to rows `a` and `b`, in quanta.
+    pub(crate) fn entry(&self, k: usize, a: usize, b: usize) -> i128 {
+        i128::from(self.sensitivity[k]) << (self.exponents[a] + self.exponents[b])
+    }
 }
 
 /// A dual value `min f + λᵀs`, rounded down.

@@ -8,6 +8,13 @@
 
 use crate::dense;
 
+/// How often what a step leaves over is taken up again.
+const REFINEMENTS: usize = 8;
+/// Added to the scaled diagonal: a direction in which hardly anything moves
+/// takes a step towards its price only, and what rounding leaves in a
+/// direction in which nothing moves sends no price away.
+const RIDGE: f64 = 1e-10;
+
 /// Solves it; `limit[j]` says whether row `j` is a limit. Rows without
 /// sensitivity stay where they are.
 pub(crate) fn capped(s: &[f64], r: &[f64], price: &[f64], limit: &[bool]) -> Vec<f64> {
@@ -44,7 +51,7 @@ pub(crate) fn capped(s: &[f64], r: &[f64], price: &[f64], limit: &[bool]) -> Vec
             for (c, &j) in free[..=a].iter().enumerate() {
                 m[a * k + c] = s[i * n + j] * scale[i] * scale[j];
             }
-            m[a * k + a] += 1e-13;
+            m[a * k + a] += RIDGE;
             let pulled: f64 = (0..n)
                 .filter(|&j| active[j])
                 .map(|j| s[i * n + j] * d[j])
@@ -94,14 +101,25 @@ pub(crate) fn capped(s: &[f64], r: &[f64], price: &[f64], limit: &[bool]) -> Vec
 
 /// A step `ε` with `(S ε)ⱼ = leftⱼ` on the rows that have something left: all
 /// equations, and limits that are exceeded. Refined, because `S` is solved
-/// with a raised diagonal.
-pub(crate) fn absorb(s: &[f64], exact: &[f64], left: &[f64], limit: &[bool]) -> Vec<f64> {
+/// with a raised diagonal, and because what is taken from one limit may exceed
+/// another. Also returns what is still left in the end.
+pub(crate) fn absorb(
+    s: &[f64],
+    exact: &[f64],
+    left: &[f64],
+    limit: &[bool],
+) -> (Vec<f64>, Vec<f64>) {
     let n = left.len();
     let mut step = vec![0.0; n];
+    let start = left;
     let mut left = left.to_vec();
     let mut rows: Vec<usize> = Vec::new();
     let (mut factor, mut scale) = (Vec::new(), Vec::new());
-    for _ in 0..4 {
+    for _ in 0..REFINEMENTS {
+        // Nothing that a double could tell from rounding is left.
+        if (0..n).all(|j| left[j].abs() <= 1e-15 * start[j].abs() || (limit[j] && left[j] <= 0.0)) {
+            break;
+        }
         let now: Vec<usize> = (0..n)
             .filter(|&j| s[j * n + j] > 0.0 && (!limit[j] || left[j] > 0.0 || rows.contains(&j)))
             .collect();
@@ -135,5 +153,5 @@ pub(crate) fn absorb(s: &[f64], exact: &[f64], left: &[f64], limit: &[bool]) -> 
             *l -= m;
         }
     }
-    step
+    (step, left)
 }

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use crate::method::fixed::{self, RATE, SENSITIVITY, SPREAD};
+use crate::method::fixed::{self, EXCHANGE, SENSITIVITY, SPREAD};
 use crate::method::frame::Frame;
 use crate::method::{Counted, Terms};
 
-/// What is held of one member: its terms and the price that they answer.
+/// What is held of one member: its terms, and the price and the barrier
+/// parameter that they answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Held {
     pub(crate) terms: Arc<Terms>,
     pub(crate) price: Arc<Vec<f64>>,
+    pub(crate) mu: f64,
     pub(crate) at: Counted,
 }
 
@@ -26,7 +28,7 @@ pub(crate) struct Sums {
     barrier_offset: Vec<i128>,
     spread: i128,
     /// By how much rounding can have changed a row of `Σ S`, in quanta.
-    rounding: i128,
+    rounding: Vec<i128>,
 }
 
 impl Sums {
@@ -46,7 +48,7 @@ impl Sums {
             barrier_rate: vec![0; m],
             barrier_offset: vec![0; m],
             spread: 0,
-            rounding: 0,
+            rounding: vec![0; m],
         };
         for (i, held) in held.iter().enumerate() {
             if let Some(held) = held {
@@ -66,13 +68,18 @@ impl Sums {
         };
         vector(&mut self.exchange, &t.exchange);
         vector(&mut self.sensitivity_gap, &t.sensitivity_gap);
-        vector(&mut self.barrier_rate, &t.barrier_rate);
+        let exponent = fixed::rate_exponent(held.mu);
+        for (&r, &v) in rows.iter().zip(&t.barrier_rate) {
+            self.barrier_rate[r] += i128::from(v) << exponent;
+        }
         vector(&mut self.barrier_offset, &t.barrier_offset);
         self.spread += t.spread;
-        self.rounding += (rows.len() as i128) << t.exponent;
+        for (&r, &e) in rows.iter().zip(&t.exponents) {
+            self.rounding[r] += (rows.len() as i128) << (2 * e);
+        }
         if t.sensitivity.len() == rows.len() && rows.len() > 1 {
-            for (&r, &v) in rows.iter().zip(&t.sensitivity) {
-                self.sensitivity[r * self.rows + r] += i128::from(v) << t.exponent;
+            for ((&r, &v), &e) in rows.iter().zip(&t.sensitivity).zip(&t.exponents) {
+                self.sensitivity[r * self.rows + r] += i128::from(v) << (2 * e);
             }
         }
         if t.sensitivity.len() < rows.len() * (rows.len() + 1) / 2 {
@@ -80,8 +87,8 @@ impl Sums {
         }
         let mut k = 0;
         for (a, &ra) in rows.iter().enumerate() {
-            for &rb in &rows[a..] {
-                self.sensitivity[ra * self.rows + rb] += i128::from(t.sensitivity[k]) << t.exponent;
+            for (b, &rb) in rows.iter().enumerate().skip(a) {
+                self.sensitivity[ra * self.rows + rb] += t.entry(k, a, b);
                 k += 1;
             }
         }
@@ -94,7 +101,7 @@ impl Sums {
         let mut k = 0;
         for a in 0..rows.len() {
             for b in a..rows.len() {
-                let v = (i128::from(t.sensitivity[k]) << t.exponent) as f64
+                let v = t.entry(k, a, b) as f64
                     * (SENSITIVITY * frame.rows[rows[a]].scale * frame.rows[rows[b]].scale);
                 by[a] += v * moved[b];
                 if a != b {
@@ -105,7 +112,7 @@ impl Sums {
         }
         let mut spread = 0.0;
         for (a, &r) in rows.iter().enumerate() {
-            let quantum = fixed::GAP * frame.rows[r].scale;
+            let quantum = EXCHANGE * frame.rows[r].scale;
             self.sensitivity_gap[r] -= (by[a] / quantum).round() as i128;
             let gap = t.sensitivity_gap.get(a).copied().unwrap_or(0);
             let gap = fixed::from_quanta(gap, quantum);
@@ -118,7 +125,7 @@ impl Sums {
 impl Sums {
     /// `Σ s − c`, in the units of the rows.
     pub(crate) fn imbalance(&self, frame: &Frame) -> Vec<f64> {
-        Self::vector(&self.exchange, frame, fixed::EXCHANGE)
+        Self::vector(&self.exchange, frame, EXCHANGE)
             .iter()
             .zip(&frame.rows)
             .map(|(s, r)| s - r.rhs_value())
@@ -159,23 +166,24 @@ impl Sums {
         frame
             .rows
             .iter()
-            .map(|r| fixed::from_sum(self.rounding, SENSITIVITY * r.scale * r.scale))
+            .zip(&self.rounding)
+            .map(|(r, v)| fixed::from_sum(*v, SENSITIVITY * r.scale * r.scale))
             .collect()
     }
 
     /// `Σ S (y − λ)`.
     pub(crate) fn sensitivity_gap(&self, frame: &Frame) -> Vec<f64> {
-        Self::vector(&self.sensitivity_gap, frame, fixed::GAP)
+        Self::vector(&self.sensitivity_gap, frame, EXCHANGE)
     }
 
     /// `Σ t`.
     pub(crate) fn barrier_rate(&self, frame: &Frame) -> Vec<f64> {
-        Self::vector(&self.barrier_rate, frame, RATE)
+        Self::vector(&self.barrier_rate, frame, EXCHANGE)
     }
 
     /// `Σ μ t`, each with the `μ` of its reply.
     pub(crate) fn barrier_offset(&self, frame: &Frame) -> Vec<f64> {
-        Self::vector(&self.barrier_offset, frame, fixed::EXCHANGE)
+        Self::vector(&self.barrier_offset, frame, EXCHANGE)
     }
 
     /// `Σ (y − λ)ᵀ S (y − λ)`.
