@@ -8,8 +8,8 @@ use cosmosmesh::optimize::laws;
 /// Execute the laws of composition on random problems and diagrams.
 ///
 /// Identity, associativity (nested equals flattened, to the byte), symmetry,
-/// disjoint union, merging of boxes, optimum of the members = optimum of the
-/// composite, and lower bound ≤ optimum ≤ upper bound. A failure prints the seed that
+/// disjoint union, merging of boxes, agreed optimum = optimum of the members =
+/// optimum of the composite, and lower bound ≤ optimum ≤ upper bound. A failure prints the seed that
 /// repeats it.
 #[derive(Debug, Args)]
 pub(crate) struct LawsArgs {
@@ -19,10 +19,9 @@ pub(crate) struct LawsArgs {
     /// The first seed; `--cases 1 --seed S` repeats one case.
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Also hold aladin to the central optimum, on members with independent
-    /// port rows. It does not pass everywhere yet: see the README.
+    /// Run the laws that solve problems on so many cases instead.
     #[arg(long)]
-    distributed: bool,
+    numeric: Option<u64>,
     /// Print the report as one JSON object.
     #[arg(long)]
     json: bool,
@@ -34,21 +33,17 @@ pub(crate) struct LawsArgs {
 pub(crate) fn run(a: &LawsArgs) -> ExitCode {
     let mut tick = |done: u64| {
         if !a.quiet && done.is_multiple_of(500) {
-            eprint!("\r{done}/{} cases", a.cases);
+            eprint!("\r{done}/{} cases", a.cases.max(a.numeric.unwrap_or(0)));
         }
     };
-    let report = if a.distributed {
-        let suite = laws::Suite {
-            cases: a.cases,
-            numeric_cases: a.cases.div_ceil(10),
-            seed: a.seed,
-            distributed: Some(laws::Method::ALADIN),
-            plant: None,
-        };
-        suite.run(&mut tick)
-    } else {
-        laws::run(a.cases, a.seed, &mut tick)
+    let suite = laws::Suite {
+        cases: a.cases,
+        numeric_cases: a.numeric.unwrap_or(a.cases.div_ceil(10)),
+        seed: a.seed,
+        distributed: Some(laws::Method::ALADIN),
+        plant: None,
     };
+    let report = suite.run(&mut tick);
     if !a.quiet {
         eprintln!();
     }

@@ -11,6 +11,7 @@ use cosmosmesh_mission::{
     MessageId, Payload, PlanDelta, PricesId, Seq, UtcSeconds, Version,
 };
 use cosmosmesh_optimize::coupled::CoupledMember;
+use cosmosmesh_optimize::local::SolverName;
 use cosmosmesh_optimize::method::{
     Agent, AgentError, AllotmentCost, Candidate, Exchange, Reply, fixed,
 };
@@ -79,10 +80,12 @@ impl Member {
         index: usize,
         member: &CoupledMember,
         problem: Commitment,
+        solver: SolverName,
     ) -> Result<Self, MemberError> {
         let name = contract.members()[index].as_str();
         let author = AuthorId::new(name).map_err(|_| MemberError::Author(name.to_owned()))?;
-        let agent = Agent::new(contract.frame().clone(), index, member, contract.method());
+        let frame = contract.frame().clone();
+        let agent = Agent::new(frame, index, member, contract.method(), solver);
         Ok(Self {
             contract,
             author,

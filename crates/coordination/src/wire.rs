@@ -26,8 +26,8 @@ pub const MAX_CANDIDATES: usize = 64;
 /// The largest exchange: twice the scale of its row. A row's scale is what its
 /// members' declared limits stay within; the rest is for solvers' tolerances.
 const MAX_EXCHANGE: i128 = 1 << 45;
-/// The largest binary exponent of sensitivities.
-const MAX_EXPONENT: u8 = 80;
+/// The largest binary exponent of a row of sensitivities.
+const MAX_EXPONENT: u8 = 40;
 /// The largest sensitivity, before its exponent.
 const MAX_SENSITIVITY: i128 = 1 << 50;
 /// The largest sum of sensitivities over all members, after their exponents.
@@ -251,7 +251,7 @@ pub fn shared_from_reply(
         let mut point = PointTerms {
             exchange: FixedVec::default(),
             sensitivity: terms.sensitivity.clone().into(),
-            exponent: terms.exponent,
+            exponents: terms.exponents.clone(),
             sensitivity_gap: terms.sensitivity_gap.clone().into(),
             barrier_rate: terms.barrier_rate.clone().into(),
             barrier_offset: terms.barrier_offset.clone().into(),
@@ -344,7 +344,7 @@ pub fn reply_from_shared(
                 point.exchange.0.clone()
             },
             sensitivity: point.sensitivity.0.clone(),
-            exponent: point.exponent,
+            exponents: point.exponents.clone(),
             sensitivity_gap: point.sensitivity_gap.0.clone(),
             barrier_rate: point.barrier_rate.0.clone(),
             barrier_offset: point.barrier_offset.0.clone(),
@@ -448,6 +448,7 @@ pub fn dual_from_call(
             })?,
             barrier: finite("barrier", point.mu)?,
             shares: layout.finite("shares", &point.share)?,
+            spares: layout.finite("spares", &point.spare)?,
         });
     }
     let main = points.remove(0);
@@ -466,6 +467,7 @@ pub fn dual_from_call(
         Ok::<_, WireError>(mission::Restore {
             step: layout.finite("restoring step", &restore.step)?,
             shares: layout.finite("restoring shares", &restore.share)?,
+            spares: layout.finite("restoring spares", &restore.spare)?,
         })
     });
     let dual = DualVariables {
@@ -475,6 +477,7 @@ pub fn dual_from_call(
         round: Round(call.round),
         barrier: main.barrier,
         shares: main.shares,
+        spares: main.spares,
         alternatives: points,
         full_points: call.full as u32,
         candidates: recipes.collect::<Result<_, _>>()?,
@@ -505,7 +508,7 @@ pub fn call_from_dual(
     count("points", 1, MAX_POINTS, points)?;
     count("candidates", 0, MAX_CANDIDATES, dual.candidates.len())?;
     check_call(dual)?;
-    let point = |multipliers, barrier: Finite, shares| {
+    let point = |multipliers, barrier: Finite, shares, spares| {
         Ok::<_, WireError>(Point {
             price: layout.join(
                 "multipliers",
@@ -515,11 +518,22 @@ pub fn call_from_dual(
             )?,
             mu: barrier.get(),
             share: layout.doubles("shares", shares)?,
+            spare: layout.doubles("spares", spares)?,
         })
     };
-    let mut points = vec![point(&dual.multipliers, dual.barrier, &dual.shares)?];
+    let mut points = vec![point(
+        &dual.multipliers,
+        dual.barrier,
+        &dual.shares,
+        &dual.spares,
+    )?];
     for other in &dual.alternatives {
-        points.push(point(&other.multipliers, other.barrier, &other.shares)?);
+        points.push(point(
+            &other.multipliers,
+            other.barrier,
+            &other.shares,
+            &other.spares,
+        )?);
     }
     let members = member_names(frame)?;
     let places: BTreeMap<&MemberId, usize> = members
@@ -543,6 +557,7 @@ pub fn call_from_dual(
         Ok::<_, WireError>(Restore {
             step: layout.doubles("restoring step", &restore.step)?,
             share: layout.doubles("restoring shares", &restore.shares)?,
+            spare: layout.doubles("restoring spares", &restore.spares)?,
         })
     });
     let call = Call {
@@ -694,8 +709,12 @@ fn check_values(frame: &Frame, shared: &SharedVariables) -> Result<(), WireError
         if point.sensitivity.len() > rows {
             count("sensitivity gaps", rows, rows, point.sensitivity_gap.len())?;
         }
-        at_most("exponent", MAX_EXPONENT.into(), point.exponent.into())?;
-        let share = (MAX_SENSITIVITY_SUM / members) >> point.exponent;
+        let mut largest = 0;
+        for &exponent in &point.exponents {
+            at_most("exponent", MAX_EXPONENT.into(), exponent.into())?;
+            largest = largest.max(exponent);
+        }
+        let share = (MAX_SENSITIVITY_SUM / members) >> (2 * largest);
         for &value in &point.sensitivity.0 {
             at_most("sensitivity", share.min(MAX_SENSITIVITY), value.into())?;
         }

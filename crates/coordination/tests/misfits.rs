@@ -13,6 +13,7 @@ use cosmosmesh_mission::{
     FixedVec, MemberId, Payload, PlanDelta, PointTerms, Round, SharedVariables, UtcSeconds, Wide,
 };
 use cosmosmesh_optimize::families::{self, Family};
+use cosmosmesh_optimize::local::SolverName;
 use cosmosmesh_optimize::method::{Frame, MethodName};
 use cosmosmesh_optimize::seeded::Seeded;
 
@@ -41,7 +42,7 @@ impl Agreement {
         let contract = Arc::new(contract.expect("a contract"));
         let members = problem.members.iter().enumerate().map(|(i, m)| {
             let commitment = Commitment([i as u8; 32]);
-            Member::new(contract.clone(), i, m, commitment).expect("a member")
+            Member::new(contract.clone(), i, m, commitment, SolverName::Auto).expect("a member")
         });
         Self {
             members: members.collect(),
@@ -301,7 +302,10 @@ fn noise(random: &mut Seeded, s: &mut SharedVariables) {
         point.exchange.iter_mut().for_each(&mut exchange);
     }
     for point in &mut s.priors.points {
-        point.exponent = random.below(81) as u8;
+        point
+            .exponents
+            .iter_mut()
+            .for_each(|e| *e = random.below(41) as u8);
         for v in point.sensitivity.iter_mut() {
             *v = random.next_u64() as i64 >> (20 + random.below(44));
         }

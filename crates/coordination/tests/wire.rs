@@ -14,6 +14,7 @@ use cosmosmesh_mission::{
 };
 use cosmosmesh_optimize::coupled::Coupled;
 use cosmosmesh_optimize::families::{self, Family};
+use cosmosmesh_optimize::local::SolverName;
 use cosmosmesh_optimize::method::{
     Agent, AllotmentCost, Call, Candidate, Counted, DualValue, Fold, Frame, MethodName, Point,
     Recipe, Reply, Restore, Terms,
@@ -100,7 +101,9 @@ fn random_reply(random: &mut Seeded, rows: usize) -> Reply {
             sensitivity: (0..length)
                 .map(|_| integer(random) % ((1 << 32) + 1))
                 .collect(),
-            exponent: random.below(81) as u8,
+            exponents: (0..if length > 0 { rows } else { 0 })
+                .map(|_| random.below(41) as u8)
+                .collect(),
             sensitivity_gap: integers(random, rows),
             barrier_rate: {
                 let length = pick(random);
@@ -164,6 +167,7 @@ fn random_call(random: &mut Seeded, frame: &Frame) -> (Call, Option<Candidate>) 
                 .collect(),
             mu: number(random).abs(),
             share: numbers(random, m),
+            spare: numbers(random, m),
         })
         .collect();
     let count = points.len() as u64;
@@ -205,6 +209,7 @@ fn random_call(random: &mut Seeded, frame: &Frame) -> (Call, Option<Candidate>) 
         restore: (random.below(2) == 0).then(|| Restore {
             step: numbers(random, m),
             share: numbers(random, m),
+            spare: numbers(random, m),
         }),
         mean_weight: number(random),
         penalty: numbers(random, m),
@@ -246,7 +251,7 @@ fn an_agreement_runs_the_same_through_messages() {
             let (problem, frame, names) = instance(family);
             let frame = Arc::new(frame);
             let mut agents: Vec<Agent> = (problem.members.iter().enumerate())
-                .map(|(i, member)| Agent::new(frame.clone(), i, member, method))
+                .map(|(i, member)| Agent::new(frame.clone(), i, member, method, SolverName::Auto))
                 .collect();
             let mut fold = Fold::new(frame.clone(), method);
             for _ in 0..4 {
@@ -348,8 +353,9 @@ fn replies_that_do_not_fit_are_refused() {
         let point = s.priors.points[1].clone();
         s.priors.points.resize(17, point);
     });
-    refused_reply("exponent is 81, expected -80 to 80", |s| {
-        s.priors.points[0].exponent = 81;
+    refused_reply("exponent is 41, expected -40 to 40", |s| {
+        s.priors.points[0].sensitivity = vec![1; rows].into();
+        s.priors.points[0].exponents = vec![41; rows];
     });
     refused_reply(
         "forecasts of 1 couplings belong to no point: the message has none",
@@ -367,7 +373,7 @@ fn replies_that_do_not_fit_are_refused() {
     refused_reply(
         "sensitivity is 17592186044417, expected -17592186044416 to 17592186044416",
         |s| {
-            s.priors.points[0].exponent = 80;
+            s.priors.points[0].exponents = vec![40; rows];
             s.priors.points[0].sensitivity = vec![(1 << 44) + 1; rows].into();
         },
     );
@@ -379,6 +385,7 @@ fn replies_that_do_not_fit_are_refused() {
         &format!("0 sensitivity gaps, expected {rows} to {rows}"),
         |s| {
             s.priors.points[0].sensitivity = vec![1; rows * (rows + 1) / 2].into();
+            s.priors.points[0].exponents = vec![0; rows];
         },
     );
     refused_reply("round of a dual value is 4, expected -3 to 3", |s| {
@@ -456,6 +463,7 @@ fn calls_that_do_not_fit_are_refused() {
     refused_call("multipliers lacks coupling balance", |d| {
         d.multipliers.clear();
         d.shares.clear();
+        d.spares.clear();
         d.penalties.clear();
     });
 }

@@ -7,14 +7,12 @@ use cosmosmesh_coordination::contract::{Contract, ContractError};
 use cosmosmesh_coordination::ledger::Ledger;
 use cosmosmesh_coordination::member::{Member, MemberError};
 use cosmosmesh_coordination::wire::WireError;
-use cosmosmesh_mission::{
-    AssetId, ContractId, DomainId, Epoch, MemberId, ProblemVersion, SolverHint,
-};
+use cosmosmesh_mission::{AssetId, ContractId, DomainId, Epoch, MemberId, ProblemVersion};
 use cosmosmesh_optimize::central::{self, CentralError};
 use cosmosmesh_optimize::coupled::Coupled;
 use cosmosmesh_optimize::method::{Frame, FrameError, Infeasibility, MethodName, explain, fixed};
 use cosmosmesh_planning::error::ScenarioError;
-use cosmosmesh_planning::local_problem::{Heading, RecordError, to_record};
+use cosmosmesh_planning::local_problem::{Heading, RecordError, solver, to_record};
 use cosmosmesh_planning::mission::Mission;
 use cosmosmesh_planning::scenario::{Resource, Scenario};
 use cosmosmesh_planning::shipped;
@@ -357,16 +355,23 @@ fn members(
             .asset(m.problem.id())
             .ok_or_else(|| RunError::Unfit(format!("{} is no asset", m.problem.id())))?;
         let unfit = |e: &dyn std::fmt::Display| RunError::Unfit(e.to_string());
+        let hint = asset.asset.solver_hint;
         let heading = Heading {
             domain: DomainId::new("surface-operations").map_err(|e| unfit(&e))?,
             assets: BTreeSet::from([AssetId::new(asset.id.as_str()).map_err(|e| unfit(&e))?]),
-            solver_hint: SolverHint::Barrier,
+            solver_hint: hint,
             version: ProblemVersion(1),
             contract_id: contract.id().clone(),
         };
         let record = to_record(&asset.problem, heading)?;
         let commitment = record.commit(&salt(i)).map_err(|e| unfit(&e))?;
-        out.push(Member::new(contract.clone(), i, m, commitment)?);
+        out.push(Member::new(
+            contract.clone(),
+            i,
+            m,
+            commitment,
+            solver(hint),
+        )?);
     }
     Ok(out)
 }

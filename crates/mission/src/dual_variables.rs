@@ -39,6 +39,10 @@ pub struct DualVariables {
     /// that allotments sum to the capacity.
     #[serde(deserialize_with = "crate::json::unique_map")]
     pub shares: BTreeMap<CouplingId, Vec<Finite>>,
+    /// What every member on a limit is allotted beyond its prediction at the main
+    /// point, because the limit is not reached; zero on equations.
+    #[serde(deserialize_with = "crate::json::unique_map")]
+    pub spares: BTreeMap<CouplingId, Vec<Finite>>,
     /// The other points, which are numbered from 1.
     pub alternatives: Vec<PricePoint>,
     /// How many points, from the main one on, ask for sensitivities; the others
@@ -67,7 +71,7 @@ pub struct DualVariables {
 }
 
 crate::canonical_record!(DualVariables {
-    multipliers, contract_id, epoch, round, barrier, shares, alternatives, full_points,
+    multipliers, contract_id, epoch, round, barrier, shares, spares, alternatives, full_points,
     candidates, counted, best, restore, mean_weight, penalties, settle, cohort,
 } check DualVariables::check);
 
@@ -83,12 +87,16 @@ pub struct PricePoint {
     /// What every member gives up, a unit of its weight.
     #[serde(deserialize_with = "crate::json::unique_map")]
     pub shares: BTreeMap<CouplingId, Vec<Finite>>,
+    /// What every member on a limit is allotted beyond its prediction.
+    #[serde(deserialize_with = "crate::json::unique_map")]
+    pub spares: BTreeMap<CouplingId, Vec<Finite>>,
 }
 
 crate::canonical_record!(PricePoint {
     multipliers,
     barrier,
-    shares
+    shares,
+    spares
 });
 
 /// Where a member's allotment comes from.
@@ -204,9 +212,16 @@ pub struct Restore {
     /// What every member gives up, a unit of its weight.
     #[serde(deserialize_with = "crate::json::unique_map")]
     pub shares: BTreeMap<CouplingId, Vec<Finite>>,
+    /// What every member on a limit is allotted beyond that.
+    #[serde(deserialize_with = "crate::json::unique_map")]
+    pub spares: BTreeMap<CouplingId, Vec<Finite>>,
 }
 
-crate::canonical_record!(Restore { step, shares });
+crate::canonical_record!(Restore {
+    step,
+    shares,
+    spares
+});
 
 impl DualVariables {
     /// The identity of these prices, by which members say what they answer.
@@ -226,16 +241,19 @@ impl DualVariables {
     pub fn check(&self) -> Result<(), Invalid> {
         let rows = &self.multipliers;
         same_steps("share", rows, &self.shares)?;
+        same_steps("spare", rows, &self.spares)?;
         same_steps("penalty", rows, &self.penalties)?;
         check_barrier(self.barrier)?;
         for point in &self.alternatives {
             same_steps("alternative multiplier", rows, &point.multipliers)?;
             same_steps("alternative share", rows, &point.shares)?;
+            same_steps("alternative spare", rows, &point.spares)?;
             check_barrier(point.barrier)?;
         }
         if let Some(restore) = &self.restore {
             same_steps("restoring step", rows, &restore.step)?;
             same_steps("restoring share", rows, &restore.shares)?;
+            same_steps("restoring spare", rows, &restore.spares)?;
         }
         let points = 1 + self.alternatives.len() as u64;
         check_index("full_points", 1, points, self.full_points)?;

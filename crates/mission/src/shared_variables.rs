@@ -92,10 +92,11 @@ pub struct PointTerms {
     pub exchange: FixedVec,
     /// The upper triangle of the symmetric `S`, row by row: row `i` holds its
     /// columns `i` to `m - 1`, so there are `m (m + 1) / 2` items; or the `m`
-    /// items of its diagonal alone; or none. In units of `2^exponent` quanta.
+    /// items of its diagonal alone; or none. Entry `jk` is in units of `2^(eⱼ+eₖ)`
+    /// quanta.
     pub sensitivity: FixedVec,
-    /// The common binary exponent of the sensitivities.
-    pub exponent: u8,
+    /// `eⱼ`, one binary exponent for each row; none without sensitivities.
+    pub exponents: Vec<u8>,
     /// `S (y - λ)`, with the `λ` of the point.
     pub sensitivity_gap: FixedVec,
     /// `t`.
@@ -109,7 +110,7 @@ pub struct PointTerms {
 crate::canonical_record!(PointTerms {
     exchange,
     sensitivity,
-    exponent,
+    exponents,
     sensitivity_gap,
     barrier_rate,
     barrier_offset,
@@ -204,6 +205,8 @@ impl PointTerms {
         if self.sensitivity.len() != rows && !self.sensitivity.is_empty() {
             expect_length("sensitivity", triangle, self.sensitivity.len())?;
         }
+        let exponents = if self.sensitivity.is_empty() { 0 } else { rows };
+        expect_length("exponents", exponents, self.exponents.len())?;
         for (what, list) in [
             ("sensitivity_gap", &self.sensitivity_gap),
             ("barrier_rate", &self.barrier_rate),

@@ -108,6 +108,7 @@ struct Implied {
     scale: f64,
     lower: f64,
     upper: f64,
+    fuzz: f64,
 }
 
 /// A row on its way into a kernel.
@@ -299,6 +300,7 @@ impl Kernel {
                 scale: row.scale,
                 lower: row.lower,
                 upper: row.upper,
+                fuzz: 0.0,
             })
             .collect();
         for k in 0..n {
@@ -406,10 +408,13 @@ impl Kernel {
         }
     }
 
-    /// Whether the equations, those of ports among them, determine port row `j`
-    /// already: it is then checked, and no part of the system.
-    pub fn is_implied(&self, j: usize) -> bool {
-        matches!(self.side_of[j], SidePlace::Implied(_))
+    /// Lets port row `j` miss its sides by `fuzz` if the equations, those of other
+    /// ports among them, determine it: it is then only checked, and no part of the
+    /// system.
+    pub fn allow(&mut self, j: usize, fuzz: f64) {
+        if let SidePlace::Implied(k) = self.side_of[j] {
+            self.implied[k].fuzz = fuzz / self.implied[k].scale;
+        }
     }
 
     /// The least and the largest value of `Bx` over the boxes of the
@@ -443,12 +448,12 @@ impl Kernel {
         let mut most = 0.0_f64;
         for row in &self.implied {
             let value: f64 = row.row.iter().map(|&(c, v)| v * x[c]).sum();
-            let missed = (row.lower - value).max(value - row.upper).max(0.0);
+            let missed = (row.lower - value).max(value - row.upper) - row.fuzz;
             let size = [row.lower, row.upper]
                 .into_iter()
                 .filter(|v| v.is_finite())
                 .fold(1.0_f64, |a, v| a.max(1.0 + v.abs()));
-            most = most.max(missed / size);
+            most = most.max(missed.max(0.0) / size);
         }
         most
     }

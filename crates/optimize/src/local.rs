@@ -80,6 +80,11 @@ pub trait LocalSolver: Send {
     /// declared. At first rows are free, or held at 0.
     fn hold(&mut self, j: usize, l: f64, u: f64);
 
+    /// Lets the value of port row `j` miss its sides by `fuzz` where the other
+    /// equations determine it: they were rounded, and so were the sides. At first
+    /// by nothing. A solver that does not tell such rows apart allows nothing.
+    fn allow(&mut self, _j: usize, _fuzz: f64) {}
+
     /// Solves at prices `λ`, one a port row or none at all, and with a proximal
     /// term, if any.
     fn minimise(&mut self, price: &[f64], proximal: Option<Proximal<'_>>) -> Solved;
@@ -88,6 +93,10 @@ pub trait LocalSolver: Send {
 impl LocalSolver for Kernel {
     fn hold(&mut self, j: usize, l: f64, u: f64) {
         Kernel::hold(self, j, l, u);
+    }
+
+    fn allow(&mut self, j: usize, fuzz: f64) {
+        Kernel::allow(self, j, fuzz);
     }
 
     fn minimise(&mut self, price: &[f64], proximal: Option<Proximal<'_>>) -> Solved {

@@ -140,10 +140,7 @@ fn a_distributed_method_is_held_against_the_reference() {
     let with = |method| Suite {
         cases: 10,
         numeric_cases: 10,
-        distributed: Some(Method {
-            solve: method,
-            dependent_rows: true,
-        }),
+        distributed: Some(Method { solve: method }),
         ..SUITE
     };
     let failed = |report: &LawReport, law| report.of(law).map(|l| l.failed);

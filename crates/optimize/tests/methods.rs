@@ -5,6 +5,7 @@ use std::sync::Arc;
 use cosmosmesh_optimize::central;
 use cosmosmesh_optimize::coupled::{Coupled, CoupledMember, CouplingRow, RowKind};
 use cosmosmesh_optimize::families::{Family, instance};
+use cosmosmesh_optimize::local::SolverName;
 use cosmosmesh_optimize::method::{
     Agent, Call, Drive, Fold, Frame, MethodName, Phase, Reply, explain, relaxed, solve,
 };
@@ -101,7 +102,7 @@ fn frame_of(problem: &Coupled) -> Arc<Frame> {
 }
 
 fn agents(problem: &Coupled, frame: &Arc<Frame>, method: MethodName) -> Vec<Agent> {
-    let make = |(i, m)| Agent::new(frame.clone(), i, m, method);
+    let make = |(i, m)| Agent::new(frame.clone(), i, m, method, SolverName::Auto);
     problem.members.iter().enumerate().map(make).collect()
 }
 

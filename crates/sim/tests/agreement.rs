@@ -9,6 +9,7 @@ use cosmosmesh_mission::{
     Commitment, ContractId, Delta, Envelope, Epoch, FixedVec, MemberId, Payload, SharedVariables,
 };
 use cosmosmesh_optimize::families::{self, Family};
+use cosmosmesh_optimize::local::SolverName;
 use cosmosmesh_optimize::method::{Frame, MethodName};
 use cosmosmesh_optimize::seeded::Seeded;
 use cosmosmesh_sim::agreement::{Ended, Tamper, Terms, run_tampered};
@@ -59,7 +60,7 @@ fn agree(method: MethodName, tamper: &mut Tamper<'_>) -> Ended {
     };
     let members = problem.members.iter().enumerate().map(|(i, m)| {
         let commitment = Commitment([i as u8; 32]);
-        Member::new(contract.clone(), i, m, commitment).expect("a member")
+        Member::new(contract.clone(), i, m, commitment, SolverName::Auto).expect("a member")
     });
     let members = members.collect();
     run_tampered(&contract, members, &plan, terms, tamper, &mut |_| true).expect("nodes")
@@ -176,7 +177,10 @@ fn noise_within_range_ends_without_panic() {
                     && i == LIAR
                 {
                     for point in &mut s.priors.points {
-                        point.exponent = random.below(81) as u8;
+                        point
+                            .exponents
+                            .iter_mut()
+                            .for_each(|e| *e = random.below(41) as u8);
                         for v in point.sensitivity.iter_mut() {
                             *v = random.next_u64() as i64 >> (20 + random.below(44));
                         }

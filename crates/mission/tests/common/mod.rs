@@ -197,17 +197,21 @@ fn point_terms(rows: usize) -> impl Strategy<Value = PointTerms> {
     (
         fixed(rows),
         prop_oneof![pick(rows * (rows + 1) / 2), fixed(rows)],
-        any::<u8>(),
+        vec(any::<u8>(), rows),
         pick(rows),
         pick(rows),
         pick(rows),
         wide(),
     )
         .prop_map(
-            |(exchange, sensitivity, exponent, gap, rate, offset, spread)| PointTerms {
+            |(exchange, sensitivity, exponents, gap, rate, offset, spread)| PointTerms {
                 exchange,
+                exponents: if sensitivity.is_empty() {
+                    Vec::new()
+                } else {
+                    exponents
+                },
                 sensitivity,
-                exponent,
                 sensitivity_gap: gap,
                 barrier_rate: rate,
                 barrier_offset: offset,
@@ -307,8 +311,8 @@ fn barrier() -> impl Strategy<Value = Finite> {
 }
 
 fn price_point(rows: BTreeMap<CouplingId, FixedVec>) -> impl Strategy<Value = PricePoint> {
-    let shares = numbers(&rows);
-    (integer(), barrier(), shares).prop_map(move |(shift, barrier, shares)| {
+    let given = (numbers(&rows), numbers(&rows));
+    (integer(), barrier(), given).prop_map(move |(shift, barrier, (shares, spares))| {
         let mut multipliers = rows.clone();
         for price in multipliers
             .values_mut()
@@ -320,6 +324,7 @@ fn price_point(rows: BTreeMap<CouplingId, FixedVec>) -> impl Strategy<Value = Pr
             multipliers,
             barrier,
             shares,
+            spares,
         }
     })
 }
@@ -356,8 +361,13 @@ pub fn dual_variables() -> impl Strategy<Value = DualVariables> {
     (couplings(), 0..3_usize, said)
         .prop_flat_map(|(rows, others, said)| {
             let points = 1 + others as u32;
-            let restore = (numbers(&rows), numbers(&rows))
-                .prop_map(|(step, shares)| Restore { step, shares });
+            let restore = (numbers(&rows), numbers(&rows), numbers(&rows)).prop_map(
+                |(step, shares, spares)| Restore {
+                    step,
+                    shares,
+                    spares,
+                },
+            );
             (
                 (Just(said), 1..=points, vec(recipe(points), 0..4)),
                 price_point(rows.clone()),
@@ -377,6 +387,7 @@ pub fn dual_variables() -> impl Strategy<Value = DualVariables> {
                     round: Round(round),
                     barrier: main.barrier,
                     shares: main.shares,
+                    spares: main.spares,
                     alternatives,
                     full_points,
                     candidates,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::coupled::{CoupledMember, RowKind};
 use crate::dense;
 use crate::kernel::{Ask, Kernel, PortSide, Proximal, Solved};
+use crate::local::{LocalSolver, SolverName, local_solver};
 use crate::method::fixed::{self, COST, EXCHANGE, Round, SENSITIVITY, SPREAD, to_quanta};
 use crate::method::fold::touching;
 use crate::method::frame::Frame;
@@ -18,7 +19,7 @@ pub(super) const BACKLOG: u32 = 10;
 /// Calls after the first at whose prices a member weighs its exchange.
 const WEIGHED: u32 = 2;
 /// How far the first answer is drawn, in lengths of the barrier's metric.
-const REACH: f64 = 1.0;
+const REACH: f64 = 2.0;
 /// The largest exponent of a sensitivity's row.
 const MOST_EXPONENT: u8 = 40;
 /// Relative violation up to which an allotment counts as feasible.
@@ -34,11 +35,13 @@ pub struct Agent {
     frame: Arc<Frame>,
     index: usize,
     method: MethodName,
-    price_kernel: Kernel,
-    allotment_kernel: Kernel,
+    /// For smoothed answers; only the barrier kernel has those.
+    kernel: Kernel,
+    /// For answers to prices alone.
+    at_price: Box<dyn LocalSolver>,
+    /// For the cost of allotments.
+    at_allotment: Box<dyn LocalSolver>,
     kinds: Vec<RowKind>,
-    /// What rounding may do to each row: a quantum for every member on it.
-    fuzz: Vec<f64>,
     own_weight: f64,
     /// Bits of a sensitivity in messages.
     mantissa_bits: u32,
@@ -117,7 +120,8 @@ impl std::fmt::Debug for Agent {
 }
 
 impl Agent {
-    /// The agent of member `index` of the frame.
+    /// The agent of member `index` of the frame. `solver` answers prices and
+    /// allotments; what is smoothed by a barrier is the kernel's in any case.
     ///
     /// # Panics
     ///
@@ -127,6 +131,7 @@ impl Agent {
         index: usize,
         member: &CoupledMember,
         method: MethodName,
+        solver: SolverName,
     ) -> Self {
         assert_eq!(
             frame.members[index].rows, member.rows,
@@ -144,18 +149,21 @@ impl Agent {
                 }
             })
             .collect();
-        let mut price_kernel = Kernel::new(&member.problem, &member.b, &free);
+        let mut kernel = Kernel::new(&member.problem, &member.b, &free);
+        let mut at_price = local_solver(solver, &member.problem, &member.b, &free);
         let (least, most) = frame.implied_limits(index);
         for (j, (l, u)) in least.into_iter().zip(most).enumerate() {
-            price_kernel.hold(j, l, u);
+            kernel.hold(j, l, u);
+            at_price.hold(j, l, u);
         }
+        // Of two couplings that see one variable each rounds by itself, and
+        // settlement gives the slack member what all roundings leave over.
         let count = touching(&frame);
-        let fuzz = member
-            .rows
-            .iter()
-            .map(|&r| (count[r] + 1.0) * frame.rows[r].quantum)
-            .collect();
-        let own_weight = price_kernel.cost_scale(&[]);
+        let mut at_allotment = local_solver(solver, &member.problem, &member.b, &held);
+        for (j, &r) in member.rows.iter().enumerate() {
+            at_allotment.allow(j, (count[r] + 1.0) * frame.rows[r].quantum);
+        }
+        let own_weight = kernel.cost_scale(&[]);
         Self {
             frame,
             index,
@@ -163,10 +171,10 @@ impl Agent {
             own_weight,
             mantissa_bits: mantissa_bits(&member.b),
             weighed: 0,
-            price_kernel,
-            allotment_kernel: Kernel::new(&member.problem, &member.b, &held),
+            kernel,
+            at_price,
+            at_allotment,
             kinds,
-            fuzz,
             calls: BTreeMap::new(),
             records: BTreeMap::new(),
             allotments: BTreeMap::new(),
@@ -289,7 +297,7 @@ impl Agent {
             barrier_weight: to_quanta("the barrier weight", self.own_weight, COST, Round::Nearest)?,
             barrier_total: to_quanta(
                 "the barrier total",
-                self.own_weight * self.price_kernel.barriers() as f64,
+                self.own_weight * self.kernel.barriers() as f64,
                 COST,
                 Round::Nearest,
             )?,
@@ -308,7 +316,7 @@ impl Agent {
     ///
     /// [`AgentError::Unkept`] when the member cannot keep to it.
     pub fn settle(&mut self, allotment: &[i64]) -> Result<Exchange, AgentError> {
-        let solved = self.at_allotment(allotment);
+        let solved = self.hold_to(allotment);
         if !keeps(&solved) {
             return Err(AgentError::Unkept {
                 violation: solved.infeasibility,
@@ -337,7 +345,7 @@ impl Agent {
                 call.points[0].price[own.rows[j]].abs() * width.max(0.0)
             })
             .sum();
-        let worth = 0.5 * stake / self.price_kernel.barriers().max(1) as f64;
+        let worth = 0.5 * stake / self.kernel.barriers().max(1) as f64;
         self.own_weight = self.own_weight.max(worth);
     }
 
@@ -379,27 +387,14 @@ impl Agent {
                 continue;
             }
             let price = self.local(&point.price);
-            let solved = self.price_kernel.solve(Ask {
-                price: &price,
-                proximal: None,
-                mu: 0.0,
-                sensitivity: false,
-            });
+            let solved = self.at_price.minimise(&price, None);
             if !solved.converged && solved.infeasibility > LOOSE {
                 return Err(AgentError::Infeasible {
                     violation: solved.infeasibility,
                 });
             }
-            let value = if solved.lower.is_finite() {
-                Some(to_quanta(
-                    "the dual value",
-                    solved.lower,
-                    COST,
-                    Round::Down,
-                )?)
-            } else {
-                None
-            };
+            // A value beyond the range of messages bounds nothing worth knowing.
+            let value = to_quanta("the dual value", solved.lower, COST, Round::Down).ok();
             self.duals.insert(key, value);
         }
         for c in 0..call.candidates.len() {
@@ -413,12 +408,9 @@ impl Agent {
             let allotment = self.make_allotment(&call, call.candidates[c])?;
             let cost = match &allotment {
                 Some(a) => {
-                    let solved = self.at_allotment(a);
-                    if keeps(&solved) {
-                        Some(to_quanta("the cost", solved.cost_up, COST, Round::Up)?)
-                    } else {
-                        None
-                    }
+                    let solved = self.hold_to(a);
+                    let cost = to_quanta("the cost", solved.cost_up, COST, Round::Up);
+                    cost.ok().filter(|_| keeps(&solved))
                 }
                 None => None,
             };
@@ -428,30 +420,18 @@ impl Agent {
         Ok(())
     }
 
-    fn at_allotment(&mut self, allotment: &[i64]) -> Solved {
+    fn hold_to(&mut self, allotment: &[i64]) -> Solved {
         for j in 0..allotment.len() {
             let row = &self.frame.rows[self.frame.members[self.index].rows[j]];
             let value = fixed::from_quanta(allotment[j], row.quantum);
-            // Of two couplings that see one variable each rounds by itself, and
-            // settlement gives the slack member what all roundings leave over.
-            let fuzz = if self.allotment_kernel.is_implied(j) {
-                self.fuzz[j]
-            } else {
-                0.0
-            };
             let least = if self.kinds[j] == RowKind::Equal {
-                value - fuzz
+                value
             } else {
                 f64::NEG_INFINITY
             };
-            self.allotment_kernel.hold(j, least, value + fuzz);
+            self.at_allotment.hold(j, least, value);
         }
-        self.allotment_kernel.solve(Ask {
-            price: &[],
-            proximal: None,
-            mu: 0.0,
-            sensitivity: false,
-        })
+        self.at_allotment.minimise(&[], None)
     }
 
     /// The exchange that the member's counted reply predicts at a point: the
@@ -612,13 +592,17 @@ impl Agent {
             mu: if smoothed { p.mu * weight } else { 0.0 },
             sensitivity: smoothed,
         };
-        let mut solved = self.price_kernel.solve(ask);
+        let mut answer = |proximal| {
+            if smoothed {
+                self.kernel.solve(Ask { proximal, ..ask })
+            } else {
+                self.at_price.minimise(&price, proximal)
+            }
+        };
+        let mut solved = answer(proximal);
         if proximal.is_some() && !solved.converged && solved.infeasibility > LOOSE {
             // A metric that rounding has spoilt: answer to the price alone.
-            solved = self.price_kernel.solve(Ask {
-                proximal: None,
-                ..ask
-            });
+            solved = answer(None);
         }
         if first && self.method == MethodName::Aladin {
             solved = self.cold(&price, p.mu * weight, solved);
@@ -680,7 +664,7 @@ impl Agent {
                 metric[j * m + j] *= free;
             }
             let within = towards(&reach, &centre, &self.kinds, mu);
-            let drawn = self.price_kernel.solve(Ask {
+            let drawn = self.kernel.solve(Ask {
                 price,
                 proximal: Some(Proximal {
                     centre: &within,

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::coupled::{Coupled, RowKind};
+use crate::local::SolverName;
 use crate::method::agent::{Agent, AgentError, Exchange};
 use crate::method::bounds::{Bounds, Candidate, relative_gap};
 use crate::method::explain::{Infeasibility, explain};
@@ -158,7 +159,7 @@ pub(crate) fn run(
         .members
         .iter()
         .enumerate()
-        .map(|(i, m)| Agent::new(frame.clone(), i, m, drive.method))
+        .map(|(i, m)| Agent::new(frame.clone(), i, m, drive.method, SolverName::Auto))
         .collect();
     let mut fold = Fold::new(frame.clone(), drive.method);
     let mut chance = Seeded::new(drive.seed);
@@ -176,10 +177,17 @@ pub(crate) fn run(
             for call in &calls[from..] {
                 agent.hear(call);
             }
-            let reply = agent.reply().map_err(|source| DriveError::Agent {
-                member: frame.members[agent.index()].name.to_string(),
-                source,
-            })?;
+            let reply = match agent.reply() {
+                Ok(reply) => reply,
+                // What it holds of this member, the fold carries forward.
+                Err(AgentError::Range(_)) => continue,
+                Err(source) => {
+                    return Err(DriveError::Agent {
+                        member: frame.members[agent.index()].name.to_string(),
+                        source,
+                    });
+                }
+            };
             if !lost() {
                 replies.push((agent.index(), reply));
             }

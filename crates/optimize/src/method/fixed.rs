@@ -44,11 +44,11 @@ pub const SPREAD: f64 = 1.0 / (1_u64 << 40) as f64;
 pub const COST: f64 = 1.0 / (1_u64 << 30) as f64;
 
 /// The exponent `e` of barrier rates at a point with parameter `mu`: the
-/// largest with `2ᵉ ≤ 1/mu`, at least 0 and at most 60.
+/// largest with `2ᵉ ≤ 1/mu`, at least 0 and at most 40.
 pub fn rate_exponent(mu: f64) -> u8 {
     let mut exponent = 0;
     let mut reached = 2.0 * mu;
-    while reached <= 1.0 && exponent < 60 {
+    while reached <= 1.0 && exponent < 40 {
         reached *= 2.0;
         exponent += 1;
     }

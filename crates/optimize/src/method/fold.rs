@@ -67,6 +67,13 @@ impl Registers {
     }
 }
 
+/// What a reply answers.
+#[derive(Debug, Clone)]
+struct Asked {
+    price: Arc<Vec<f64>>,
+    mu: f64,
+}
+
 /// Where an agreement stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -86,7 +93,7 @@ pub struct Fold {
     weights: Vec<Option<(i64, i64)>>,
     /// Prices and barrier parameters of the last calls, by round: what late
     /// replies answer.
-    asked: BTreeMap<u32, Vec<(Arc<Vec<f64>>, f64)>>,
+    asked: BTreeMap<u32, Vec<Asked>>,
     step: Box<dyn Step>,
 }
 
@@ -148,7 +155,10 @@ impl Fold {
         self.bounds.called(&self.frame, &self.call);
         let prices = self.call.points[..self.call.full]
             .iter()
-            .map(|p| (Arc::new(p.price.clone()), p.mu))
+            .map(|p| Asked {
+                price: Arc::new(p.price.clone()),
+                mu: p.mu,
+            })
             .collect();
         self.asked.insert(self.call.round, prices);
         let oldest = self.call.round.saturating_sub(2 * super::agent::BACKLOG);
@@ -241,8 +251,8 @@ impl Fold {
                 let p = if current { p } else { 0 };
                 registers.held[i] = Some(Held {
                     terms: shared[p].clone(),
-                    price: prices[p].0.clone(),
-                    mu: prices[p].1,
+                    price: prices[p].price.clone(),
+                    mu: prices[p].mu,
                     at: Counted {
                         round: reply.round,
                         point: p as u32,
