@@ -1,5 +1,6 @@
 //! The contract of an agreement: what every member knows before it begins.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cosmosmesh_mission::{
@@ -38,6 +39,17 @@ pub enum ContractError {
     /// The gap is no positive number.
     #[error("the gap to stop at is {0}; it must be a positive number")]
     Gap(f64),
+    /// Two members would wait for each other's allocations before they name their
+    /// own.
+    #[error(
+        "{first} and {second} take the rounding of couplings that both are on, and would wait for each other to settle: let one member take both, or one that is on only one of them"
+    )]
+    Waiting {
+        /// One of them.
+        first: MemberId,
+        /// The other.
+        second: MemberId,
+    },
     /// A number of the frame has no encoding.
     #[error("the contract has no encoding: {0}")]
     Encoding(#[from] EncodeError),
@@ -94,6 +106,32 @@ pub enum Refused {
     Role(String),
 }
 
+/// Two members on a circle of waiting. Who takes the rounding of an equation
+/// waits for the allocations of all others there.
+fn waiting(frame: &Frame) -> Option<(usize, usize)> {
+    let mut waits: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); frame.members.len()];
+    for (i, member) in frame.members.iter().enumerate() {
+        for &r in &member.rows {
+            let row = &frame.rows[r];
+            if row.kind == RowKind::Equal && row.slack != i {
+                waits[row.slack].insert(i);
+            }
+        }
+    }
+    // Members that wait for nobody any more settle, one after the other.
+    loop {
+        let done = (0..waits.len())
+            .find(|&i| waits[i].is_empty() && waits.iter().any(|others| others.contains(&i)));
+        let Some(done) = done else { break };
+        for others in &mut waits {
+            others.remove(&done);
+        }
+    }
+    let first = waits.iter().position(|others| !others.is_empty())?;
+    let second = *waits[first].iter().next()?;
+    Some((first, second))
+}
+
 /// The only attempt of a round that there is.
 const ATTEMPT: Attempt = Attempt(0);
 
@@ -119,6 +157,12 @@ impl Contract {
             .ok_or_else(|| ContractError::Closer(closer.clone()))?;
         if !(gap > 0.0 && gap.is_finite()) {
             return Err(ContractError::Gap(gap));
+        }
+        if let Some((first, second)) = waiting(&frame) {
+            return Err(ContractError::Waiting {
+                first: members[first].clone(),
+                second: members[second].clone(),
+            });
         }
         let hash = ContractHash::of(&record(&id, epoch, &frame, at, method, gap)?)?;
         Ok(Self {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use cosmosmesh_coordination::closer::Closer;
-use cosmosmesh_coordination::contract::{Contract, Refused};
+use cosmosmesh_coordination::contract::{Contract, ContractError, Refused};
 use cosmosmesh_coordination::ledger::Ledger;
 use cosmosmesh_coordination::member::{Member, MemberError};
 use cosmosmesh_coordination::progress::Phase;
@@ -352,4 +352,27 @@ fn noise_that_fits_ends_in_no_panic() {
             assert_eq!(a.ledger.state().fault, None, "{method:?}, seed {seed}");
         }
     }
+}
+
+#[test]
+fn members_that_would_wait_for_each_other_make_no_contract() {
+    let problem = families::instance(Family::Strong, 1, 4, 6).expect("an instance");
+    let first = problem.members[0].problem.id().clone();
+    let mut frame = Frame::new(&problem, |_| None, |_| Some(first.clone())).expect("a frame");
+    let contract = |frame: &Frame| {
+        Contract::new(
+            ContractId::new("power").expect("a name"),
+            Epoch(1),
+            Arc::new(frame.clone()),
+            &MemberId::new(first.as_str()).expect("a name"),
+            MethodName::Aladin,
+            1e-3,
+        )
+    };
+    assert!(contract(&frame).is_ok());
+    frame.rows[1].slack = 1;
+    assert!(matches!(
+        contract(&frame),
+        Err(ContractError::Waiting { .. })
+    ));
 }
