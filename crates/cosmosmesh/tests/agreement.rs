@@ -37,6 +37,21 @@ fn a_plan_is_agreed_certified_and_sound() {
 }
 
 #[test]
+fn members_with_another_local_solver_agree_too() {
+    let text = shipped_scenario(NAME).expect("it is shipped");
+    let hinted = text.replace("owner = ", "solver_hint = \"clarabel\"\nowner = ");
+    assert_ne!(text, hinted);
+    let options = Options::default();
+    let theirs = run("hinted.toml", &hinted, &options, &mut |_| {}).expect("it runs");
+    let ours = agree(&options);
+    assert!(theirs.figures.agreed, "{:?}", theirs.figures);
+    assert!(theirs.figures.violations.is_empty());
+    let (a, b) = (theirs.figures.upper_value, ours.figures.upper_value);
+    let (a, b) = (a.expect("a plan"), b.expect("a plan"));
+    assert!((a - b).abs() <= 1e-4 * b.abs(), "{a} and {b}");
+}
+
+#[test]
 fn the_same_seed_gives_the_same_digest_also_when_messages_are_lost() {
     for (seed, loss) in [(0, 0.0), (1, 0.3), (2, 0.3)] {
         let options = Options {

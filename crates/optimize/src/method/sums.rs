@@ -113,13 +113,19 @@ impl Sums {
         let mut spread = 0.0;
         for (a, &r) in rows.iter().enumerate() {
             let quantum = EXCHANGE * frame.rows[r].scale;
-            self.sensitivity_gap[r] -= (by[a] / quantum).round() as i128;
+            self.sensitivity_gap[r] -= whole(by[a] / quantum);
             let gap = t.sensitivity_gap.get(a).copied().unwrap_or(0);
             let gap = fixed::from_quanta(gap, quantum);
             spread += moved[a] * (by[a] - 2.0 * gap);
         }
-        self.spread += (spread / SPREAD).round() as i128;
+        self.spread += whole(spread / SPREAD);
     }
+}
+
+/// To the nearest whole number, within what sums of members can hold.
+fn whole(v: f64) -> i128 {
+    const MOST: i128 = 1 << 110;
+    (v.round() as i128).clamp(-MOST, MOST)
 }
 
 impl Sums {
