@@ -839,7 +839,14 @@ fn towards(solved: &Solved, centre: &[f64], kinds: &[RowKind], mu: f64) -> Vec<f
     }
     let moved = dense::mul(&solved.sensitivity, &w);
     // Beyond a few lengths of the barrier's own metric there is a bound.
-    let length = (dense::dot(&w, &moved) / mu).sqrt();
+    let way: Vec<f64> = rows
+        .iter()
+        .zip(&scale)
+        .map(|(&j, c)| moved[j] * c)
+        .collect();
+    let mut pull = way.clone();
+    dense::cholesky_solve(&factor, k, &mut pull);
+    let length = (dense::dot(&way, &pull).max(0.0) / mu).sqrt();
     let part = (REACH / length).min(1.0);
     solved
         .s

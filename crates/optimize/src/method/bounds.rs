@@ -130,6 +130,17 @@ impl Bounds {
     /// Forgets a candidate that its members could not hold to after all.
     pub fn reject(&mut self, at: Candidate) {
         self.costs.entry((at.round, at.index)).or_default().refused += 1;
+        self.choose();
+    }
+
+    /// What a candidate costs once its members have settled on it: what rounding
+    /// left over is in it.
+    pub(crate) fn settled(&mut self, at: Candidate, cost: i128) {
+        self.costs.entry((at.round, at.index)).or_default().sum = cost;
+        self.choose();
+    }
+
+    fn choose(&mut self) {
         self.upper = self
             .costs
             .iter()

@@ -166,7 +166,7 @@ pub(crate) fn run(
     let mut lost = || drive.loss > 0.0 && chance.uniform(0.0, 1.0) < drive.loss;
     let mut rounds = Vec::new();
     let mut calls = vec![fold.call().clone()];
-    loop {
+    'rounds: loop {
         let mut replies: Vec<(usize, Reply)> = Vec::new();
         for agent in &mut agents {
             if lost() {
@@ -203,9 +203,27 @@ pub(crate) fn run(
             upper: fold.bounds().upper(),
             gap: fold.bounds().relative_gap(),
         });
-        let certified = fold.bounds().relative_gap().is_some_and(|g| g <= drive.gap);
-        if certified || round >= drive.most_rounds || enough(fold.bounds(), round) {
+        if round >= drive.most_rounds {
             break;
+        }
+        let mut wanted = |bounds: &Bounds| {
+            bounds.relative_gap().is_some_and(|g| g <= drive.gap) || enough(bounds, round)
+        };
+        // What a candidate really costs is known when it has been settled on.
+        while wanted(fold.bounds()) {
+            let Some(at) = fold.bounds().best() else {
+                break 'rounds;
+            };
+            match settle(&frame, &mut agents, at) {
+                Some((_, exchanges)) => {
+                    let cost = exchanges.iter().map(|e| i128::from(e.cost)).sum();
+                    fold.settled(at, cost);
+                    if fold.bounds().best() == Some(at) && wanted(fold.bounds()) {
+                        break 'rounds;
+                    }
+                }
+                None => fold.reject_best(),
+            }
         }
     }
     let lower = fold.bounds().lower();

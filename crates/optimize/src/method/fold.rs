@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::coupled::RowKind;
 use crate::method::admm::Admm;
 use crate::method::aladin::Aladin;
-use crate::method::bounds::Bounds;
+use crate::method::bounds::{Bounds, Candidate};
 use crate::method::fixed::{self, COST};
 use crate::method::frame::Frame;
 use crate::method::sums::{Held, Sums};
@@ -212,6 +212,11 @@ impl Fold {
         if let Some(at) = self.bounds.best() {
             self.bounds.reject(at);
         }
+    }
+
+    /// Takes what the members' settlement on a candidate costs.
+    pub(crate) fn settled(&mut self, at: Candidate, cost: i128) {
+        self.bounds.settled(at, cost);
     }
 
     /// Asks the present question again under a later round's number, because
