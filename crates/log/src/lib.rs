@@ -17,6 +17,7 @@ mod log;
 mod pending;
 mod state;
 mod statement;
+pub mod store;
 mod terms;
 
 pub use audit::Skew;
