@@ -102,12 +102,19 @@ impl Chain {
         found.find(|ix| fits(*ix))
     }
 
-    /// The trunk behind a place.
-    pub(crate) fn after(&self, nodes: &[Node], place: Place) -> &[EntryIx] {
+    /// The entries of a chain without forks behind a place.
+    pub(crate) fn after(&self, nodes: &[Node], place: Place) -> impl Iterator<Item = EntryIx> {
         let at = self
             .trunk
             .partition_point(|ix| nodes[ix.at()].place() <= place);
-        &self.trunk[at..]
+        let off = self.off.iter().filter(move |((at, _), _)| *at > place);
+        let off = off.map(|(_, ix)| *ix);
+        self.trunk[at..].iter().copied().chain(off)
+    }
+
+    /// All entries.
+    pub(crate) fn all(&self) -> impl Iterator<Item = EntryIx> {
+        self.trunk.iter().chain(self.off.values()).copied()
     }
 
     /// Whether the author has said two things at one place.

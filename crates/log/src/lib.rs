@@ -18,6 +18,7 @@ mod pending;
 mod state;
 mod statement;
 pub mod store;
+pub mod sync;
 mod terms;
 
 pub use audit::Skew;

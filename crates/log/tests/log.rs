@@ -9,8 +9,7 @@ use cosmosmesh_log::{
     Draft, Entry, Log, MAX_PENDING_BYTES, MAX_PENDING_ENTRIES, PruneError, Refused, Revocation,
 };
 use cosmosmesh_mission::{
-    AuthorId, BootEpoch, Canonical as _, Envelope, MessageId, Payload, RegistryEntry, Seq,
-    UtcSeconds, Version,
+    AuthorId, BootEpoch, Canonical as _, Envelope, Payload, RegistryEntry, Seq, UtcSeconds, Version,
 };
 
 fn log(world: &World) -> Log {

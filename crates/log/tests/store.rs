@@ -125,13 +125,11 @@ fn work(disk: &FaultyDisk, commits: &[&[Entry]]) -> usize {
                 return acknowledged;
             }
         }
-        match store.commit() {
-            Ok(durable) => acknowledged = durable as usize,
-            Err(_) => {
-                assert!(matches!(store.commit(), Err(StoreError::Failed)));
-                return acknowledged;
-            }
-        }
+        let Ok(durable) = store.commit() else {
+            assert!(matches!(store.commit(), Err(StoreError::Failed)));
+            return acknowledged;
+        };
+        acknowledged = durable as usize;
     }
     acknowledged
 }

@@ -126,8 +126,8 @@ pub enum StoreError {
         actual: ContractHash,
     },
     /// Acknowledged bytes are not what was written.
-    #[error(transparent)]
-    Damaged(#[from] Damage),
+    #[error("{0}")]
+    Damaged(Box<Damage>),
     /// A repair was interrupted.
     #[error(
         "a repair of this store was interrupted; repair it again, it starts from the originals"
@@ -141,7 +141,7 @@ pub enum StoreError {
         /// Where the frame begins.
         offset: u64,
         /// What is wrong.
-        source: EntryError,
+        source: Box<EntryError>,
     },
     /// An entry that the log refuses.
     #[error("entry {id}: {reason}")]
@@ -149,7 +149,7 @@ pub enum StoreError {
         /// Which entry.
         id: MessageId,
         /// Why.
-        reason: Refused,
+        reason: Box<Refused>,
     },
     /// An entry whose parents are not before it.
     #[error("entry {0} stands before one of its parents, or a parent is missing; repair the store")]
@@ -179,6 +179,12 @@ pub struct Damage {
     pub good_behind: u64,
 }
 
+impl From<Damage> for StoreError {
+    fn from(damage: Damage) -> Self {
+        Self::Damaged(Box::new(damage))
+    }
+}
+
 pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> StoreError {
     let what = what.into();
     move |source| StoreError::Io { what, source }
@@ -194,7 +200,10 @@ impl Log {
         let terms = self.terms().clone();
         store.replay(&mut |entry| {
             let id = entry.id();
-            let refused = |reason| StoreError::Refused { id, reason };
+            let refused = |reason| StoreError::Refused {
+                id,
+                reason: Box::new(reason),
+            };
             let checked = if trusted {
                 terms.trust(entry)
             } else {

@@ -66,13 +66,13 @@ fn check_header(bytes: &[u8], number: u32, contract: ContractHash) -> Result<boo
             expected: contract,
             actual,
         }),
-        Head::Blank => Ok(false),
+        // Told apart by what follows.
+        Head::Blank | Head::Damaged => Ok(false),
         Head::Future(actual) => Err(StoreError::FutureVersion {
             file,
             known: frame::FORMAT_VERSION,
             actual,
         }),
-        Head::Damaged => Ok(false),
         Head::Foreign => Err(StoreError::Foreign { file }),
     }
 }

@@ -292,7 +292,7 @@ fn decode(name: &str, at: usize, payload: &[u8]) -> Result<Entry, StoreError> {
     Entry::from_bytes(payload).map_err(|source| StoreError::Entry {
         file: name.to_owned(),
         offset: at as u64,
-        source,
+        source: Box::new(source),
     })
 }
 
