@@ -20,6 +20,7 @@ mod statement;
 pub mod store;
 pub mod sync;
 mod terms;
+mod terms_file;
 
 pub use audit::Skew;
 pub use checkpoint::PruneError;
@@ -32,3 +33,4 @@ pub use log::{EntryIx, ForkProof, Log, Taken};
 pub use state::{AuthorState, LogState, Past};
 pub use statement::{Checkpoint, Revocation};
 pub use terms::{AuthorIx, Refused, Terms, TermsError, Verified};
+pub use terms_file::TermsFileError;

@@ -200,6 +200,11 @@ impl Terms {
         self.authors.get(at.0 as usize).map(|(name, _)| name)
     }
 
+    /// The key of the author at a place.
+    pub fn key(&self, at: AuthorIx) -> Option<&PublicKey> {
+        self.authors.get(at.0 as usize).map(|(_, key)| key)
+    }
+
     /// The authors by their place.
     pub fn authors(&self) -> impl Iterator<Item = (AuthorIx, &AuthorId)> {
         (0..)

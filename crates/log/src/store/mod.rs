@@ -8,6 +8,7 @@
 //! [`RealDisk`] is a folder. [`FaultyDisk`] is one in memory that can be stopped
 //! at any write or sync, and then keeps any part of what was not synced.
 
+mod bundle;
 mod disk;
 mod faulty;
 mod frame;
@@ -26,6 +27,7 @@ use crate::entry::{Entry, EntryError};
 use crate::log::Log;
 use crate::terms::Refused;
 
+pub use bundle::{read_bundle, write_bundle};
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use faulty::FaultyDisk;
 pub use frame::{FORMAT_VERSION, Frames, scan_segment};

@@ -142,6 +142,11 @@ impl<D: Disk> SegmentStore<D> {
         self.contract
     }
 
+    /// How many bytes its segments have.
+    pub fn bytes(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.end).sum()
+    }
+
     fn begin_segment(&mut self) -> Result<(), StoreError> {
         let number = self.segments.last().map_or(0, |last| last.number + 1);
         let name = file_name(number);
