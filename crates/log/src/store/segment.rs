@@ -232,16 +232,21 @@ impl<D: Disk> SegmentStore<D> {
             } else {
                 HEADER_BYTES
             };
+            let mut frames = Vec::new();
             while (at as u64) < segment.end {
                 let whole = frame::read_frame(&bytes, segment.number, at);
                 let frame = whole.ok_or_else(|| changed(&name, at))?;
-                let entry = decode(&name, at, frame.payload)?;
-                let place = Place {
-                    segment: segment.number,
-                    offset: at as u64,
-                };
-                each(place, entry)?;
+                frames.push((at, frame.payload));
                 at += frame.length();
+            }
+            for run in frames.chunks(RUN) {
+                for ((at, _), entry) in run.iter().zip(decode_all(&name, run)) {
+                    let place = Place {
+                        segment: segment.number,
+                        offset: *at as u64,
+                    };
+                    each(place, entry?)?;
+                }
             }
         }
         Ok(())
@@ -284,6 +289,34 @@ impl<D: Disk> SegmentStore<D> {
         }
         decode(&name, place.offset as usize, &payload)
     }
+}
+
+/// How many entries are decoded at once.
+const RUN: usize = 8192;
+
+/// Decodes frames on as many threads as there are cores, in their order.
+fn decode_all(name: &str, frames: &[(usize, &[u8])]) -> Vec<Result<Entry, StoreError>> {
+    let all = |frames: &[(usize, &[u8])]| -> Vec<_> {
+        let decoded = frames
+            .iter()
+            .map(|(at, payload)| decode(name, *at, payload));
+        decoded.collect()
+    };
+    let threads = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(8);
+    if threads == 1 || frames.len() < 256 {
+        return all(frames);
+    }
+    std::thread::scope(|scope| {
+        let parts = frames.chunks(frames.len().div_ceil(threads));
+        let parts: Vec<_> = parts.map(|part| scope.spawn(move || all(part))).collect();
+        let join = |part: std::thread::ScopedJoinHandle<'_, Vec<_>>| {
+            part.join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        parts.into_iter().flat_map(join).collect()
+    })
 }
 
 enum Looked {

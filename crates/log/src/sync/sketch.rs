@@ -97,7 +97,10 @@ impl Mapping {
         // In (0, 1]; square root and division are exact to the last bit.
         let uniform = ((self.state >> 11) + 1) as f64 / (1_u64 << 53) as f64;
         let gap = (self.index as f64 + 1.5) * ((1.0 / uniform).sqrt() - 1.0);
-        self.index = self.index.saturating_add((gap.ceil() as u64).max(1));
+        // Rounded up; a cast rounds down.
+        let whole = gap as u64;
+        let gap = whole + u64::from(whole as f64 != gap || whole == 0);
+        self.index = self.index.saturating_add(gap);
     }
 }
 
