@@ -113,6 +113,12 @@ impl Log {
         }
     }
 
+    /// Makes room for so many more entries.
+    pub(crate) fn reserve(&mut self, entries: usize) {
+        self.nodes.reserve(entries);
+        self.by_id.reserve(entries);
+    }
+
     /// What the contract fixes.
     pub fn terms(&self) -> &Arc<Terms> {
         &self.terms

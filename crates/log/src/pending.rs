@@ -28,7 +28,7 @@ struct Share {
 /// All that waits.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pending {
-    shares: HashMap<AuthorIx, Share>,
+    shares: BTreeMap<AuthorIx, Share>,
     by_parent: HashMap<MessageId, BTreeSet<(AuthorIx, Place)>>,
 }
 
@@ -99,6 +99,10 @@ impl Pending {
 
     /// The parents that something waits for, sorted.
     pub(crate) fn missing(&self) -> BTreeSet<MessageId> {
-        self.by_parent.keys().copied().collect()
+        let waiting = self
+            .shares
+            .values()
+            .flat_map(|share| share.entries.values());
+        waiting.map(|waiting| waiting.parent).collect()
     }
 }

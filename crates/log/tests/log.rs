@@ -9,7 +9,8 @@ use cosmosmesh_log::{
     Draft, Entry, Log, MAX_PENDING_BYTES, MAX_PENDING_ENTRIES, PruneError, Refused, Revocation,
 };
 use cosmosmesh_mission::{
-    AuthorId, BootEpoch, Canonical as _, Envelope, Payload, RegistryEntry, Seq, UtcSeconds, Version,
+    AuthorId, BootEpoch, Canonical as _, Envelope, MessageId, Payload, RegistryEntry, Seq,
+    UtcSeconds, Version,
 };
 
 fn log(world: &World) -> Log {
@@ -38,6 +39,26 @@ fn every_flipped_bit_is_refused() {
     let mut more = bytes.clone();
     more.push(0);
     assert!(Entry::from_bytes(&more).is_err());
+}
+
+#[test]
+fn the_form_of_an_entry_is_what_it_was() {
+    let world = world(1);
+    let first = world.say(0, None, vec![], 7);
+    let next = world.say(0, Some(&first), vec![MessageId([5; 32])], 8);
+    assert_eq!(
+        first.id().to_string(),
+        "644b16f7f4fe538979c3d28e1205b1c3a053befd783a179576a607fb1649a415"
+    );
+    assert_eq!(
+        next.id().to_string(),
+        "cca60c0641be0df44a9206c5b01fa93bc4dc339f9e655b91cf2b34787277d2b3"
+    );
+    let whole = blake3::hash(&next.to_bytes()).to_hex();
+    assert_eq!(
+        whole.as_str(),
+        "d03fa66611651a2bb51f5e9d2d6e70a0ed7f2a81df9806c4dcd4d2dc90331ccc"
+    );
 }
 
 #[test]

@@ -200,6 +200,7 @@ impl Log {
     /// The store cannot be read, or holds what no log takes.
     pub fn load(&mut self, store: &dyn Store, trusted: bool) -> Result<(), StoreError> {
         let terms = self.terms().clone();
+        self.reserve(usize::try_from(store.len()).unwrap_or(0));
         store.replay(&mut |entry| {
             let id = entry.id();
             let refused = |reason| StoreError::Refused {

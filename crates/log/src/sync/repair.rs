@@ -8,7 +8,8 @@ use super::session::{Session, SyncError};
 use super::sketch::{self, MAX_SYMBOLS, SYMBOL_BYTES, Salt, ShortId, Shortener, Symbol};
 use crate::log::{EntryIx, Log};
 
-/// How often one meeting asks for, or serves, symbols.
+/// How often one meeting compares sets, by sketches or by what is wanted: each time
+/// costs a pass over all entries.
 const MAX_SKETCHES: u32 = 8;
 
 /// What was asked for, and what came of it.
@@ -133,7 +134,17 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn serve_want(&mut self, log: &Log, salt: Salt, scope: &Scope, wanted: &[ShortId]) {
+    pub(super) fn serve_want(
+        &mut self,
+        log: &Log,
+        salt: Salt,
+        scope: &Scope,
+        wanted: &[ShortId],
+    ) -> Result<(), SyncError> {
+        self.sketches += 1;
+        if self.sketches > MAX_SKETCHES {
+            return Err(SyncError::Unexpected("asks for entries too often"));
+        }
         let shortener = Shortener::new(salt);
         let is_wanted = |ix: &EntryIx| wanted.binary_search(&shortener.shorten(&log.id(*ix)));
         let lacks = in_scope(log, scope)
@@ -142,6 +153,7 @@ impl Session {
         let entries = self.within_budget(log, &lacks);
         self.out.extend(entries);
         self.settle(true, false);
+        Ok(())
     }
 
     /// When all that was asked for has come.
@@ -169,5 +181,5 @@ impl Session {
 
 fn in_scope<'l>(log: &'l Log, scope: &'l Scope) -> impl Iterator<Item = EntryIx> + 'l {
     let all = (0..log.len() as u32).map(EntryIx);
-    all.filter(|ix| scope.0.is_empty() || scope.0.contains(&log.author(*ix)))
+    all.filter(|ix| scope.0.is_empty() || scope.0.binary_search(&log.author(*ix)).is_ok())
 }

@@ -16,6 +16,10 @@ use crate::log::{EntryIx, Log};
 /// How many earlier vectors of a peer are remembered.
 const MAX_BEFORE: usize = 8;
 
+/// How many hellos of the other side one meeting takes: each costs a look at every
+/// author and every entry that is missing.
+const MAX_HELLOS: u32 = 8;
+
 /// What one side remembers of the other between meetings. To lose it costs bytes,
 /// nothing else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -115,6 +119,7 @@ pub struct Session {
     hello: Option<(Hello, u32)>,
     pub(super) cut: bool,
     pruned: bool,
+    hellos: u32,
     pub(super) sketches: u32,
     pub(super) asked: Option<Asked>,
     outcome: Outcome,
@@ -144,6 +149,7 @@ impl Session {
             hello: None,
             cut: false,
             pruned: false,
+            hellos: 0,
             sketches: 0,
             asked: None,
             outcome: Outcome::Open,
@@ -213,7 +219,9 @@ impl Session {
                 Message::Sketch(_, scope, from, symbols) => {
                     self.take_sketch(log, &scope, from as usize, symbols)?;
                 }
-                Message::Want(salt, scope, wanted) => self.serve_want(log, salt, &scope, &wanted),
+                Message::Want(salt, scope, wanted) => {
+                    self.serve_want(log, salt, &scope, &wanted)?;
+                }
                 Message::Entries(_) => {}
             }
         }
@@ -292,6 +300,10 @@ impl Session {
                 expected,
                 actual: hello.contract_hash,
             });
+        }
+        self.hellos += 1;
+        if self.hellos > MAX_HELLOS {
+            return Err(SyncError::Unexpected("greets too often"));
         }
         if (self.role == Role::Answerer) == (hello.step == Step::Reply) {
             return Err(SyncError::Unexpected("a hello of the wrong step"));
