@@ -50,6 +50,7 @@ mod audit;
 mod chain;
 mod checkpoint;
 mod entry;
+mod id_map;
 mod limits;
 mod log;
 mod pending;

@@ -10,13 +10,14 @@
 //! 3. *The canonical order is (depth, id)*, where the depth of an entry is one
 //!    more than the greatest of its parents'. Time plays no part.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cosmosmesh_mission::{AuthorId, Canonical as _, MessageId};
 
 use crate::chain::{Chain, Place};
 use crate::entry::{Entry, Kind};
+use crate::id_map::IdMap;
 use crate::limits::MAX_DEPTH;
 use crate::pending::Pending;
 use crate::statement::{Checkpoint, Revocation};
@@ -42,6 +43,8 @@ pub(crate) struct Node {
     pub(crate) seq: u64,
     pub(crate) depth: u32,
     pub(crate) counted: bool,
+    /// Whether any entry follows from it.
+    pub(crate) followed: bool,
     pub(crate) time_s: i64,
     pub(crate) kind: Kind,
     pub(crate) back: Option<EntryIx>,
@@ -90,7 +93,7 @@ pub struct ForkProof {
 pub struct Log {
     pub(crate) terms: Arc<Terms>,
     pub(crate) nodes: Vec<Node>,
-    pub(crate) by_id: HashMap<MessageId, EntryIx>,
+    pub(crate) by_id: IdMap<EntryIx>,
     pub(crate) chains: Vec<Chain>,
     pub(crate) heads: BTreeSet<MessageId>,
     pub(crate) votes: BTreeMap<EntryIx, Checkpoint>,
@@ -105,7 +108,7 @@ impl Log {
             chains: vec![Chain::default(); terms.len()],
             terms,
             nodes: Vec::new(),
-            by_id: HashMap::new(),
+            by_id: IdMap::default(),
             heads: BTreeSet::new(),
             votes: BTreeMap::new(),
             revocations: BTreeMap::new(),
@@ -134,23 +137,29 @@ impl Log {
         if self.by_id.contains_key(&verified.entry.id()) {
             return Ok(taken);
         }
-        if let Some(parent) = self.missing_parent(&verified.entry) {
-            self.pending.wait(verified, parent);
-            taken.waits = true;
-            return Ok(taken);
-        }
-        taken.attached.push(self.attach(verified)?);
+        let parents = match self.parents(&verified.entry) {
+            Ok(parents) => parents,
+            Err(missing) => {
+                self.pending.wait(verified, missing);
+                taken.waits = true;
+                return Ok(taken);
+            }
+        };
+        taken.attached.push(self.attach(verified, parents)?);
         let mut done = 0;
         while let Some(parent) = taken.attached.get(done) {
             done += 1;
             let id = self.nodes[parent.at()].id;
             for verified in self.pending.release(&id) {
-                if let Some(parent) = self.missing_parent(&verified.entry) {
-                    self.pending.wait(verified, parent);
-                    continue;
-                }
+                let parents = match self.parents(&verified.entry) {
+                    Ok(parents) => parents,
+                    Err(missing) => {
+                        self.pending.wait(verified, missing);
+                        continue;
+                    }
+                };
                 let id = verified.entry.id();
-                match self.attach(verified) {
+                match self.attach(verified, parents) {
                     Ok(ix) => taken.attached.push(ix),
                     Err(refused) => taken.refused.push((id, refused)),
                 }
@@ -159,17 +168,21 @@ impl Log {
         Ok(taken)
     }
 
-    fn missing_parent(&self, entry: &Entry) -> Option<MessageId> {
-        let mut parents = entry.header().parents();
-        parents.find(|id| !self.by_id.contains_key(id)).copied()
+    /// The parents, or the first that is not there.
+    fn parents(&self, entry: &Entry) -> Result<Parents, MessageId> {
+        let find = |id: &MessageId| self.by_id.get(id).copied().ok_or(*id);
+        let header = entry.header();
+        Ok(Parents {
+            back: header.backlink.as_ref().map(find).transpose()?,
+            deps: header.deps.iter().map(find).collect::<Result<_, _>>()?,
+        })
     }
 
     /// Attaches an entry whose parents are there.
-    fn attach(&mut self, verified: Verified) -> Result<EntryIx, Refused> {
+    fn attach(&mut self, verified: Verified, parents: Parents) -> Result<EntryIx, Refused> {
         let Verified { entry, author } = verified;
+        let Parents { back, deps } = parents;
         let header = entry.header();
-        let back = header.backlink.map(|id| self.by_id[&id]);
-        let deps: Box<[EntryIx]> = header.deps.iter().map(|id| self.by_id[id]).collect();
         self.check_place(&entry, author, back)?;
         let parents = back.iter().chain(&deps);
         let depth = parents.map(|ix| self.nodes[ix.at()].depth).max();
@@ -179,8 +192,11 @@ impl Log {
         }
         let statement = self.statement(&entry, author)?;
         let new = EntryIx(self.nodes.len() as u32);
-        for parent in header.parents() {
-            self.heads.remove(parent);
+        for parent in back.iter().chain(&deps) {
+            let node = &mut self.nodes[parent.at()];
+            if !std::mem::replace(&mut node.followed, true) {
+                self.heads.remove(&node.id);
+            }
         }
         self.heads.insert(entry.id());
         self.by_id.insert(entry.id(), new);
@@ -191,6 +207,7 @@ impl Log {
             seq: header.seq.0,
             depth,
             counted: false,
+            followed: false,
             time_s: header.time.0,
             kind: header.kind,
             back,
@@ -362,6 +379,12 @@ impl Log {
             entries: both.map(|(a, b)| [a, b]),
         })
     }
+}
+
+/// The parents of an entry, where they are.
+struct Parents {
+    back: Option<EntryIx>,
+    deps: Box<[EntryIx]>,
 }
 
 enum Statement {

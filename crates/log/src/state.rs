@@ -183,17 +183,21 @@ impl Log {
         let node = &from.nodes[ix.at()];
         let here = |old: EntryIx| self.by_id[&from.id(old)];
         let new = EntryIx(self.nodes.len() as u32);
-        let (back, deps) = (
+        let (back, deps): (_, Box<[_]>) = (
             node.back.map(here),
             node.deps.iter().map(|ix| here(*ix)).collect(),
         );
-        for parent in node.parents() {
-            self.heads.remove(&from.id(parent));
+        for parent in back.iter().chain(&deps) {
+            let node = &mut self.nodes[parent.at()];
+            if !std::mem::replace(&mut node.followed, true) {
+                self.heads.remove(&node.id);
+            }
         }
         self.heads.insert(node.id);
         self.by_id.insert(node.id, new);
         let mut node = node.clone();
-        (node.back, node.deps, node.next, node.counted) = (back, deps, None, false);
+        (node.back, node.deps, node.next) = (back, deps, None);
+        (node.counted, node.followed) = (false, false);
         let author = node.author;
         self.nodes.push(node);
         self.chains[author.0 as usize].add(&mut self.nodes, new, back);
