@@ -224,6 +224,12 @@ fn append_row(disk: RealDisk, entries: &[Entry], size: usize) -> Result<AppendRo
 
 fn open_row(path: &Path, disk: RealDisk, count: usize) -> Result<OpenRow, StoreError> {
     let mut cast = Cast::new(64, 2);
+    let failed = |source| StoreError::Io {
+        what: format!("write to {}", path.display()),
+        source,
+    };
+    // So that `cosmosmesh log` can be tried on it.
+    std::fs::write(path.join("terms.json"), cast.terms.to_json()).map_err(failed)?;
     let mut store = SegmentStore::open(disk, CONTRACT, Access::Write)?;
     let mut some = None;
     for _ in 0..count.div_ceil(4096) {
