@@ -1,6 +1,9 @@
 //! `cosmosmesh bench`.
 
+mod history;
+mod log;
 mod rounds;
+mod sync;
 
 use std::process::ExitCode;
 
@@ -17,10 +20,13 @@ pub(crate) struct BenchArgs {
 enum What {
     /// Rounds to a certified gap, from cold.
     Rounds(rounds::RoundsArgs),
+    /// The log: replay, durable append, opening, sync.
+    Log(log::LogArgs),
 }
 
 pub(crate) fn run(a: &BenchArgs) -> ExitCode {
     match &a.what {
         What::Rounds(a) => rounds::run(a),
+        What::Log(a) => log::run(a),
     }
 }

@@ -6,6 +6,7 @@
 mod bench;
 mod contacts;
 mod laws;
+mod log;
 mod run;
 
 use std::ffi::OsString;
@@ -27,6 +28,8 @@ enum Command {
     Run(run::RunArgs),
     /// Look at contact plans, convert them, find windows from geometry.
     Contacts(contacts::ContactsArgs),
+    /// Look at, check and mend a log in a folder.
+    Log(log::LogArgs),
     /// Execute the laws of composition on random problems.
     Laws(laws::LawsArgs),
     /// Measure, all methods side by side in one run.
@@ -60,6 +63,7 @@ where
             eprintln!("cosmosmesh: {e}");
             ExitCode::from(BAD_INPUT)
         }),
+        Command::Log(a) => log::run(&a),
         Command::Laws(a) => laws::run(&a),
         Command::Bench(a) => bench::run(&a),
     }

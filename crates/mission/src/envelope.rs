@@ -73,6 +73,59 @@ pub enum Payload {
     RegistryEntry(RegistryEntry),
 }
 
+/// Declares the number of each payload on the wire, once for all its uses.
+macro_rules! payloads {
+    ($($variant:ident = $kind:literal),+ $(,)?) => {
+        impl Payload {
+            /// The number that stands for this variant on the wire.
+            pub fn kind(&self) -> u64 {
+                match self { $( Self::$variant(_) => $kind ),+ }
+            }
+
+            /// The one encoding of what is inside, without its kind.
+            ///
+            /// # Errors
+            /// What breaks a rule of its type has no encoding.
+            pub fn to_body(&self) -> Result<Vec<u8>, EncodeError> {
+                match self { $( Self::$variant(body) => body.to_cbor() ),+ }
+            }
+
+            /// The payload of a kind that `bytes` encode; nothing if the kind is
+            /// none of the vocabulary's.
+            ///
+            /// # Errors
+            /// Refuses what [`Canonical::from_cbor`] of that kind refuses.
+            pub fn from_body(kind: u64, bytes: &[u8]) -> Result<Option<Self>, DecodeError> {
+                Ok(Some(match kind {
+                    $( $kind => Self::$variant(Canonical::from_cbor(bytes)?), )+
+                    _ => return Ok(None),
+                }))
+            }
+
+            fn write_inside(&self, writer: &mut Writer) {
+                match self { $( Self::$variant(body) => body.write(writer) ),+ }
+            }
+
+            fn read_inside(kind: u64, reader: &mut Reader<'_>) -> Result<Option<Self>, DecodeError> {
+                Ok(Some(match kind {
+                    $( $kind => Self::$variant(Canonical::read(reader)?), )+
+                    _ => return Ok(None),
+                }))
+            }
+        }
+    };
+}
+
+payloads! {
+    SharedVariables = 0,
+    DualVariables = 1,
+    PlanDelta = 2,
+    PrivacyBudget = 3,
+    AuditLog = 4,
+    PolicyBlock = 5,
+    RegistryEntry = 6,
+}
+
 impl Envelope {
     /// The identity of this message: the hash of its one encoding.
     ///
@@ -119,15 +172,8 @@ impl Canonical for Envelope {
             self.seq.write(writer);
             self.backlink.write(writer);
             self.time.write(writer);
-            match &self.payload {
-                Payload::SharedVariables(body) => tagged(writer, 0, body),
-                Payload::DualVariables(body) => tagged(writer, 1, body),
-                Payload::PlanDelta(body) => tagged(writer, 2, body),
-                Payload::PrivacyBudget(body) => tagged(writer, 3, body),
-                Payload::AuditLog(body) => tagged(writer, 4, body),
-                Payload::PolicyBlock(body) => tagged(writer, 5, body),
-                Payload::RegistryEntry(body) => tagged(writer, 6, body),
-            }
+            writer.unsigned(self.payload.kind());
+            self.payload.write_inside(writer);
         });
     }
 
@@ -150,29 +196,16 @@ impl Canonical for Envelope {
     }
 }
 
-fn tagged<T: Canonical>(writer: &mut Writer, kind: u64, body: &T) {
-    writer.unsigned(kind);
-    body.write(writer);
-}
-
 fn read_payload(reader: &mut Reader<'_>) -> Result<Payload, DecodeError> {
     let at = reader.offset();
-    Ok(match reader.unsigned()? {
-        0 => Payload::SharedVariables(Canonical::read(reader)?),
-        1 => Payload::DualVariables(Canonical::read(reader)?),
-        2 => Payload::PlanDelta(Canonical::read(reader)?),
-        3 => Payload::PrivacyBudget(Canonical::read(reader)?),
-        4 => Payload::AuditLog(Canonical::read(reader)?),
-        5 => Payload::PolicyBlock(Canonical::read(reader)?),
-        6 => Payload::RegistryEntry(Canonical::read(reader)?),
-        code => {
-            return Err(reader.refuse(
-                at,
-                Refusal::UnknownCode {
-                    kind: "Payload",
-                    code,
-                },
-            ));
-        }
+    let code = reader.unsigned()?;
+    Payload::read_inside(code, reader)?.ok_or_else(|| {
+        reader.refuse(
+            at,
+            Refusal::UnknownCode {
+                kind: "Payload",
+                code,
+            },
+        )
     })
 }

@@ -274,10 +274,28 @@ impl<'b> Reader<'b> {
     /// # Errors
     /// Refuses any other token, longer forms, and long strings.
     pub fn bytes(&mut self) -> Result<&'b [u8], DecodeError> {
+        self.blob(MAX_STRING)
+    }
+
+    /// A byte string of at most `limit` bytes, for what is too long for
+    /// [`bytes`](Self::bytes).
+    ///
+    /// # Errors
+    /// Refuses any other token, longer forms, and longer strings.
+    pub fn blob(&mut self, limit: usize) -> Result<&'b [u8], DecodeError> {
         let at = self.offset();
         self.expect_major(BYTES, "a byte string")?;
         let bytes = self.tokens.bytes().map_err(|error| lift(at, &error))?;
-        self.string_length(at, bytes.len())?;
+        self.shortest(at, bytes.len() as u64, bytes.len())?;
+        if bytes.len() > limit {
+            return Err(self.refuse(
+                at,
+                Refusal::TooLong {
+                    limit,
+                    actual: bytes.len() as u64,
+                },
+            ));
+        }
         Ok(bytes)
     }
 
@@ -392,7 +410,7 @@ impl<'b> Reader<'b> {
 
     /// A refusal of the token at `offset`.
     #[allow(clippy::unused_self)]
-    pub(crate) fn refuse(&self, offset: usize, reason: Refusal) -> DecodeError {
+    pub fn refuse(&self, offset: usize, reason: Refusal) -> DecodeError {
         DecodeError { offset, reason }
     }
 

@@ -128,6 +128,13 @@ impl Writer {
         self.put(|tokens| tokens.bytes(bytes).map(drop));
     }
 
+    /// A byte string of at most `limit` bytes, for what is too long for
+    /// [`bytes`](Self::bytes).
+    pub fn blob(&mut self, limit: usize, bytes: &[u8]) {
+        self.limit(limit, bytes.len());
+        self.put(|tokens| tokens.bytes(bytes).map(drop));
+    }
+
     /// The absence of an optional field.
     pub fn null(&mut self) {
         self.put(|tokens| tokens.null().map(drop));

@@ -1,0 +1,153 @@
+//! `cosmosmesh log`: looking at, checking and mending a log in a folder.
+
+mod show;
+mod transfer;
+mod verify;
+
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+use cosmosmesh_log::store::{self, Access, RealDisk, SegmentStore};
+use cosmosmesh_log::{Log, Terms};
+
+/// Look at, check and mend a log in a folder.
+///
+/// The folder holds segments and, as `terms.json`, who may write: the contract's
+/// hash, the authors' keys, and who may revoke and seal.
+#[derive(Debug, Args)]
+pub(crate) struct LogArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// List the entries in canonical order, or show one.
+    Show(show::ShowArgs),
+    /// Check every frame, hash, signature and parent; find forks and clock skews.
+    Verify(verify::VerifyArgs),
+    /// Write all entries to one file, to be carried across.
+    Export(transfer::ExportArgs),
+    /// Take in the entries of such a file.
+    Import(transfer::ImportArgs),
+    /// Keep what is good of a damaged log. Nothing is removed.
+    Repair(RepairArgs),
+}
+
+#[derive(Debug, Args)]
+struct RepairArgs {
+    /// The folder.
+    dir: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A message for a person: what, and what to do.
+#[derive(Debug)]
+struct Failure(String);
+
+impl Failure {
+    fn at(path: &Path, problem: impl Display) -> Self {
+        Self(format!("{}: {problem}", path.display()))
+    }
+}
+
+const TERMS: &str = "terms.json";
+
+pub(crate) fn run(a: &LogArgs) -> ExitCode {
+    let done = match &a.what {
+        What::Show(a) => show::run(a),
+        What::Verify(a) => verify::run(a),
+        What::Export(a) => transfer::export(a),
+        What::Import(a) => transfer::import(a),
+        What::Repair(a) => repair(a),
+    };
+    done.unwrap_or_else(|Failure(text)| {
+        eprintln!("cosmosmesh: {text}");
+        ExitCode::from(crate::BAD_INPUT)
+    })
+}
+
+fn terms(dir: &Path) -> Result<Arc<Terms>, Failure> {
+    let path = dir.join(TERMS);
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        Failure::at(
+            &path,
+            format!("{error}; a log needs its terms: contract hash and authors' keys"),
+        )
+    })?;
+    Terms::from_json(&text)
+        .map(Arc::new)
+        .map_err(|error| Failure::at(&path, error))
+}
+
+fn open(dir: &Path, terms: &Terms, access: Access) -> Result<SegmentStore<RealDisk>, Failure> {
+    let disk = RealDisk::open(dir).map_err(|error| Failure::at(dir, error))?;
+    let opened = SegmentStore::open(disk, terms.contract_hash(), access);
+    let store = opened.map_err(|error| Failure::at(dir, error))?;
+    if let Some(torn) = &store.opened().torn {
+        let verb = match access {
+            Access::Write => "cut",
+            Access::Read => "ignored",
+        };
+        eprintln!(
+            "cosmosmesh: {verb} {} bytes at byte {} of {}: a write that was never acknowledged",
+            torn.bytes, torn.offset, torn.file
+        );
+    }
+    Ok(store)
+}
+
+/// The log in a folder; `checked` verifies every signature.
+fn load(dir: &Path, checked: bool) -> Result<(Log, SegmentStore<RealDisk>), Failure> {
+    let terms = terms(dir)?;
+    let store = open(dir, &terms, Access::Read)?;
+    let mut log = Log::new(terms);
+    log.load(&store, !checked)
+        .map_err(|error| Failure::at(dir, error))?;
+    Ok((log, store))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn repair(a: &RepairArgs) -> Result<ExitCode, Failure> {
+    // Terms that cannot be read are no reason to leave a log damaged.
+    let contract = terms(&a.dir).ok().map(|terms| terms.contract_hash());
+    let disk = RealDisk::open(&a.dir).map_err(|error| Failure::at(&a.dir, error))?;
+    let done = store::repair(&disk, contract).map_err(|error| Failure::at(&a.dir, error))?;
+    if a.json {
+        let report = serde_json::json!({
+            "kept": done.kept,
+            "orphaned": done.orphaned,
+            "lost_bytes": done.lost_bytes,
+            "set_aside": done.set_aside,
+        });
+        crate::print(&format!("{report}\n"));
+    } else if done.set_aside.is_empty() {
+        crate::print(&format!(
+            "nothing to repair: {} entries are good\n",
+            done.kept
+        ));
+    } else {
+        crate::print(&format!(
+            "kept {} entries; left out {} whose parents are lost and {} bytes that are no entry\n\
+             the damaged files are kept as {}\nwhat is missing comes back from others by sync\n",
+            done.kept,
+            done.orphaned,
+            done.lost_bytes,
+            done.set_aside.join(", ")
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}

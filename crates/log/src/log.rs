@@ -1,0 +1,394 @@
+//! The causal graph: entries whose whole past is there.
+//!
+//! Three rules make the state a function of the set of entries alone:
+//!
+//! 1. *Validity follows from the causal past.* An entry is attached when its
+//!    parents are, and whether it may be is decided by them. Until then it
+//!    waits, outside the state.
+//! 2. *What counts follows from the set.* Of an author that forks, what comes
+//!    before the fork counts; of one that is revoked, what comes before the head.
+//! 3. *The canonical order is (depth, id)*, where the depth of an entry is one
+//!    more than the greatest of its parents'. Time plays no part.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use cosmosmesh_mission::{AuthorId, Canonical as _, MessageId};
+
+use crate::chain::{Chain, Place};
+use crate::entry::{Entry, Kind};
+use crate::id_map::IdMap;
+use crate::limits::MAX_DEPTH;
+use crate::pending::Pending;
+use crate::statement::{Checkpoint, Revocation};
+use crate::terms::{AuthorIx, Refused, Terms, Verified};
+
+/// An entry's place in one [`Log`], in the order of attaching. It means nothing
+/// elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryIx(pub(crate) u32);
+
+impl EntryIx {
+    pub(crate) fn at(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// What is kept of an attached entry, also when the entry itself is pruned.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub(crate) id: MessageId,
+    pub(crate) author: AuthorIx,
+    pub(crate) boot: u64,
+    pub(crate) seq: u64,
+    pub(crate) depth: u32,
+    pub(crate) counted: bool,
+    /// Whether any entry follows from it.
+    pub(crate) followed: bool,
+    pub(crate) time_s: i64,
+    pub(crate) kind: Kind,
+    pub(crate) back: Option<EntryIx>,
+    pub(crate) deps: Box<[EntryIx]>,
+    /// The first entry of the same author that follows it.
+    pub(crate) next: Option<EntryIx>,
+    pub(crate) entry: Option<Arc<Entry>>,
+}
+
+impl Node {
+    pub(crate) fn place(&self) -> Place {
+        (self.boot, self.seq)
+    }
+
+    pub(crate) fn parents(&self) -> impl Iterator<Item = EntryIx> {
+        self.back.into_iter().chain(self.deps.iter().copied())
+    }
+}
+
+/// What became of an entry.
+#[derive(Clone, Debug, Default)]
+pub struct Taken {
+    /// The entries that are attached now, parents first: this one, and those
+    /// that waited for it. Write them to the store in this order.
+    pub attached: Vec<EntryIx>,
+    /// Entries that waited for it and turned out to break a rule.
+    pub refused: Vec<(MessageId, Refused)>,
+    /// It waits for a parent that is not there.
+    pub waits: bool,
+}
+
+/// Two entries of one author with one back link: proof that it said different
+/// things to different peers. Whoever has both can check it alone.
+#[derive(Clone, Debug)]
+pub struct ForkProof {
+    /// Who forked.
+    pub author: AuthorId,
+    /// The two ids, the lesser first.
+    pub ids: [MessageId; 2],
+    /// The entries, unless one was pruned before the other came.
+    pub entries: Option<[Arc<Entry>; 2]>,
+}
+
+/// A set of entries that is closed under parents, and what waits to join it.
+#[derive(Debug, Clone)]
+pub struct Log {
+    pub(crate) terms: Arc<Terms>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) by_id: IdMap<EntryIx>,
+    pub(crate) chains: Vec<Chain>,
+    pub(crate) heads: BTreeSet<MessageId>,
+    pub(crate) votes: BTreeMap<EntryIx, Checkpoint>,
+    pub(crate) revocations: BTreeMap<EntryIx, (AuthorIx, Option<EntryIx>)>,
+    pending: Pending,
+}
+
+impl Log {
+    /// Nothing yet.
+    pub fn new(terms: Arc<Terms>) -> Self {
+        Self {
+            chains: vec![Chain::default(); terms.len()],
+            terms,
+            nodes: Vec::new(),
+            by_id: IdMap::default(),
+            heads: BTreeSet::new(),
+            votes: BTreeMap::new(),
+            revocations: BTreeMap::new(),
+            pending: Pending::default(),
+        }
+    }
+
+    /// Makes room for so many more entries.
+    pub(crate) fn reserve(&mut self, entries: usize) {
+        self.nodes.reserve(entries);
+        self.by_id.reserve(entries);
+    }
+
+    /// What the contract fixes.
+    pub fn terms(&self) -> &Arc<Terms> {
+        &self.terms
+    }
+
+    /// Takes an entry, in any order and as often as it comes.
+    ///
+    /// # Errors
+    /// The entry breaks a rule that its causal past decides: nobody will ever
+    /// take it.
+    pub fn insert(&mut self, verified: Verified) -> Result<Taken, Refused> {
+        let mut taken = Taken::default();
+        if self.by_id.contains_key(&verified.entry.id()) {
+            return Ok(taken);
+        }
+        let parents = match self.parents(&verified.entry) {
+            Ok(parents) => parents,
+            Err(missing) => {
+                self.pending.wait(verified, missing);
+                taken.waits = true;
+                return Ok(taken);
+            }
+        };
+        taken.attached.push(self.attach(verified, parents)?);
+        let mut done = 0;
+        while let Some(parent) = taken.attached.get(done) {
+            done += 1;
+            let id = self.nodes[parent.at()].id;
+            for verified in self.pending.release(&id) {
+                let parents = match self.parents(&verified.entry) {
+                    Ok(parents) => parents,
+                    Err(missing) => {
+                        self.pending.wait(verified, missing);
+                        continue;
+                    }
+                };
+                let id = verified.entry.id();
+                match self.attach(verified, parents) {
+                    Ok(ix) => taken.attached.push(ix),
+                    Err(refused) => taken.refused.push((id, refused)),
+                }
+            }
+        }
+        Ok(taken)
+    }
+
+    /// The parents, or the first that is not there.
+    fn parents(&self, entry: &Entry) -> Result<Parents, MessageId> {
+        let find = |id: &MessageId| self.by_id.get(id).copied().ok_or(*id);
+        let header = entry.header();
+        Ok(Parents {
+            back: header.backlink.as_ref().map(find).transpose()?,
+            deps: header.deps.iter().map(find).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Attaches an entry whose parents are there.
+    fn attach(&mut self, verified: Verified, parents: Parents) -> Result<EntryIx, Refused> {
+        let Verified { entry, author } = verified;
+        let Parents { back, deps } = parents;
+        let header = entry.header();
+        self.check_place(&entry, author, back)?;
+        let parents = back.iter().chain(&deps);
+        let depth = parents.map(|ix| self.nodes[ix.at()].depth).max();
+        let depth = depth.map_or(0, |depth| depth) + 1;
+        if depth > MAX_DEPTH || self.nodes.len() >= u32::MAX as usize {
+            return Err(Refused::TooDeep(MAX_DEPTH));
+        }
+        let statement = self.statement(&entry, author)?;
+        let new = EntryIx(self.nodes.len() as u32);
+        for parent in back.iter().chain(&deps) {
+            let node = &mut self.nodes[parent.at()];
+            if !std::mem::replace(&mut node.followed, true) {
+                self.heads.remove(&node.id);
+            }
+        }
+        self.heads.insert(entry.id());
+        self.by_id.insert(entry.id(), new);
+        self.nodes.push(Node {
+            id: entry.id(),
+            author,
+            boot: header.boot_epoch.0,
+            seq: header.seq.0,
+            depth,
+            counted: false,
+            followed: false,
+            time_s: header.time.0,
+            kind: header.kind,
+            back,
+            deps,
+            next: None,
+            entry: Some(entry),
+        });
+        self.chains[author.0 as usize].add(&mut self.nodes, new, back);
+        match statement {
+            Statement::Other => {}
+            Statement::Revoke(whom, head) => {
+                self.revocations.insert(new, (whom, head));
+                self.chains[whom.0 as usize].limit(&mut self.nodes, head);
+            }
+            Statement::Vote(checkpoint) => drop(self.votes.insert(new, checkpoint)),
+        }
+        Ok(new)
+    }
+
+    fn check_place(
+        &self,
+        entry: &Entry,
+        author: AuthorIx,
+        back: Option<EntryIx>,
+    ) -> Result<(), Refused> {
+        let header = entry.header();
+        let Some(back) = back else { return Ok(()) };
+        let before = &self.nodes[back.at()];
+        if before.author != author {
+            let other = self.terms.author(before.author);
+            return Err(Refused::ForeignBacklink(
+                header.author.clone(),
+                other.expect("an attached entry has an author").clone(),
+            ));
+        }
+        let (boot, seq) = (header.boot_epoch.0, header.seq.0);
+        let follows = boot == before.boot && before.seq.checked_add(1) == Some(seq);
+        let restarts = boot > before.boot && seq == 0;
+        if follows || restarts {
+            return Ok(());
+        }
+        Err(Refused::Place {
+            boot,
+            seq,
+            before_boot: before.boot,
+            before_seq: before.seq,
+        })
+    }
+
+    /// Reads what concerns the log itself; all of it follows from the past.
+    fn statement(&self, entry: &Entry, author: AuthorIx) -> Result<Statement, Refused> {
+        let header = entry.header();
+        let role = |what| Refused::Role {
+            author: header.author.clone(),
+            what,
+        };
+        let body = |what: &'static str, reason: String| Refused::Body { what, reason };
+        match header.kind {
+            Kind::REVOCATION => {
+                if !self.terms.is_authority(author) {
+                    return Err(role("revoke"));
+                }
+                let said = Revocation::from_cbor(entry.body())
+                    .map_err(|e| body("revocation", e.to_string()))?;
+                let whom = self.terms.place(&said.author);
+                let whom = whom.ok_or_else(|| Refused::Author(said.author.clone()))?;
+                let Some(id) = said.head else {
+                    return Ok(Statement::Revoke(whom, None));
+                };
+                let head = self.by_id.get(&id).copied();
+                let head = head.filter(|_| header.parents().any(|parent| *parent == id));
+                let head = head.filter(|ix| self.nodes[ix.at()].author == whom);
+                if head.is_none() {
+                    let reason = "its head is not among its parents, or of another author";
+                    return Err(body("revocation", reason.into()));
+                }
+                Ok(Statement::Revoke(whom, head))
+            }
+            Kind::CHECKPOINT => {
+                if !self.terms.is_closer(author) {
+                    return Err(role("vote for checkpoints"));
+                }
+                let said = Checkpoint::from_cbor(entry.body())
+                    .map_err(|e| body("checkpoint", e.to_string()))?;
+                let parents: BTreeSet<_> = header.parents().collect();
+                if !said.frontier.iter().all(|id| parents.contains(id)) {
+                    let reason = "its frontier is not among its parents";
+                    return Err(body("checkpoint", reason.into()));
+                }
+                Ok(Statement::Vote(said))
+            }
+            _ => Ok(Statement::Other),
+        }
+    }
+
+    /// How many entries are attached.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Whether nothing is attached.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// How many entries wait, and roughly the bytes they take.
+    pub fn pending(&self) -> (usize, usize) {
+        (self.pending.len(), self.pending.bytes())
+    }
+
+    /// The parents that entries wait for.
+    pub fn missing(&self) -> BTreeSet<MessageId> {
+        self.pending.missing()
+    }
+
+    /// Where an attached entry is.
+    pub fn find(&self, id: &MessageId) -> Option<EntryIx> {
+        self.by_id.get(id).copied()
+    }
+
+    /// The id at a place.
+    pub fn id(&self, ix: EntryIx) -> MessageId {
+        self.nodes[ix.at()].id
+    }
+
+    /// The entry at a place, unless it is pruned.
+    pub fn entry(&self, ix: EntryIx) -> Option<&Arc<Entry>> {
+        self.nodes[ix.at()].entry.as_ref()
+    }
+
+    /// Whether the entry counts: its author had neither forked before it nor
+    /// been revoked.
+    pub fn is_counted(&self, ix: EntryIx) -> bool {
+        self.nodes[ix.at()].counted
+    }
+
+    /// One more than the greatest depth of its parents.
+    pub fn depth(&self, ix: EntryIx) -> u32 {
+        self.nodes[ix.at()].depth
+    }
+
+    /// The author of an attached entry.
+    pub fn author(&self, ix: EntryIx) -> AuthorIx {
+        self.nodes[ix.at()].author
+    }
+
+    /// What kind of thing it says.
+    pub fn kind(&self, ix: EntryIx) -> Kind {
+        self.nodes[ix.at()].kind
+    }
+
+    /// The last of an author's entries that count: what its next links back to.
+    pub fn tip(&self, author: AuthorIx) -> Option<EntryIx> {
+        self.chains.get(author.0 as usize)?.trunk.last().copied()
+    }
+
+    /// The entries that no other follows from.
+    pub fn heads(&self) -> &BTreeSet<MessageId> {
+        &self.heads
+    }
+
+    /// The proof that an author forked, if it did: its earliest.
+    pub fn fork_proof(&self, author: AuthorIx) -> Option<ForkProof> {
+        let (a, b) = self.chains.get(author.0 as usize)?.fork(&self.nodes)?;
+        let both = self.entry(a).cloned().zip(self.entry(b).cloned());
+        Some(ForkProof {
+            author: self.terms.author(author)?.clone(),
+            ids: [self.id(a), self.id(b)],
+            entries: both.map(|(a, b)| [a, b]),
+        })
+    }
+}
+
+/// The parents of an entry, where they are.
+struct Parents {
+    back: Option<EntryIx>,
+    deps: Box<[EntryIx]>,
+}
+
+enum Statement {
+    Other,
+    Revoke(AuthorIx, Option<EntryIx>),
+    Vote(Checkpoint),
+}

@@ -1,0 +1,108 @@
+//! Entries that wait for a parent: outside the state, and bounded per author.
+//!
+//! Each waits for one missing parent at a time. When an author's share is full,
+//! the entry furthest along its chain gives way: it is the last that could be
+//! attached, and sync brings it again, since nobody was told that it is held.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use cosmosmesh_mission::MessageId;
+
+use crate::limits::{MAX_PENDING_BYTES, MAX_PENDING_ENTRIES};
+use crate::terms::{AuthorIx, Verified};
+
+type Place = (u64, u64, MessageId);
+
+#[derive(Debug, Clone)]
+struct Waiting {
+    verified: Verified,
+    parent: MessageId,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Share {
+    entries: BTreeMap<Place, Waiting>,
+    bytes: usize,
+}
+
+/// All that waits.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pending {
+    shares: BTreeMap<AuthorIx, Share>,
+    by_parent: HashMap<MessageId, BTreeSet<(AuthorIx, Place)>>,
+}
+
+fn place(verified: &Verified) -> Place {
+    let header = verified.entry.header();
+    (header.boot_epoch.0, header.seq.0, verified.entry.id())
+}
+
+impl Pending {
+    /// Lets an entry wait for `parent`; says whether there was room.
+    pub(crate) fn wait(&mut self, verified: Verified, parent: MessageId) -> bool {
+        let (author, at, weight) = (verified.author, place(&verified), verified.entry.weight());
+        let share = self.shares.entry(author).or_default();
+        if share.entries.contains_key(&at) {
+            return true;
+        }
+        share.bytes += weight;
+        share.entries.insert(at, Waiting { verified, parent });
+        self.by_parent
+            .entry(parent)
+            .or_default()
+            .insert((author, at));
+        let mut kept = true;
+        while let Some(last) = self.overfull(author) {
+            kept &= last != at;
+            self.take(author, &last);
+        }
+        kept
+    }
+
+    fn overfull(&self, author: AuthorIx) -> Option<Place> {
+        let share = self.shares.get(&author)?;
+        let full = share.entries.len() > MAX_PENDING_ENTRIES || share.bytes > MAX_PENDING_BYTES;
+        let last = share.entries.keys().next_back()?;
+        full.then_some(*last)
+    }
+
+    fn take(&mut self, author: AuthorIx, at: &Place) -> Option<Verified> {
+        let share = self.shares.get_mut(&author)?;
+        let waiting = share.entries.remove(at)?;
+        share.bytes -= waiting.verified.entry.weight();
+        if let Some(set) = self.by_parent.get_mut(&waiting.parent) {
+            set.remove(&(author, *at));
+            if set.is_empty() {
+                self.by_parent.remove(&waiting.parent);
+            }
+        }
+        Some(waiting.verified)
+    }
+
+    /// Those that waited for `parent`, and wait no longer.
+    pub(crate) fn release(&mut self, parent: &MessageId) -> Vec<Verified> {
+        let set = self.by_parent.get(parent).cloned().unwrap_or_default();
+        set.iter()
+            .filter_map(|(author, at)| self.take(*author, at))
+            .collect()
+    }
+
+    /// How many wait.
+    pub(crate) fn len(&self) -> usize {
+        self.shares.values().map(|share| share.entries.len()).sum()
+    }
+
+    /// Roughly the memory that they take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.shares.values().map(|share| share.bytes).sum()
+    }
+
+    /// The parents that something waits for, sorted.
+    pub(crate) fn missing(&self) -> BTreeSet<MessageId> {
+        let waiting = self
+            .shares
+            .values()
+            .flat_map(|share| share.entries.values());
+        waiting.map(|waiting| waiting.parent).collect()
+    }
+}
