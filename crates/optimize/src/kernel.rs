@@ -44,6 +44,7 @@ use crate::sparse::Sparse;
 const DELTA: f64 = 1e-11;
 /// Largest and smallest second derivative of the barrier in scaled units.
 const CURVATURE: (f64, f64) = (1e-12, 1e14);
+const REFINE: u32 = 2;
 /// By how much rows that the equations determine may be missed, relative.
 const IMPLIED: f64 = 1e-8;
 /// Iterations after which a solve is given up.
@@ -813,28 +814,54 @@ impl<'k, 'a> Run<'k, 'a> {
         }
     }
 
-    /// Solves the system without ports for the right-hand side `(x, y, w)`,
-    /// refined against the matrix without regularisation.
-    fn solve_plain(&mut self, rhs: &[f64]) -> Vec<f64> {
+    /// Solves the system for the right-hand side `(x, y, w)`, or with the ports
+    /// for `(x, y, w, ν)`, refined against the matrix without regularisation.
+    fn refined(&mut self, rhs: &[f64], refinements: u32) -> Vec<f64> {
         let mut sol = rhs.to_vec();
-        let mut room = std::mem::take(&mut self.room);
-        self.k.ldl.solve(&mut sol, &mut room);
-        for _ in 0..2 {
-            let mut r = self.plain_residual(rhs, &sol);
-            self.k.ldl.solve(&mut r, &mut room);
+        self.regularised(&mut sol);
+        for _ in 0..refinements {
+            let mut r = self.residual(rhs, &sol);
+            self.regularised(&mut r);
             for (s, d) in sol.iter_mut().zip(&r) {
                 *s += d;
             }
         }
-        self.room = room;
         sol
     }
 
-    fn plain_residual(&self, rhs: &[f64], sol: &[f64]) -> Vec<f64> {
+    /// Solves the regularised system once, in place.
+    fn regularised(&mut self, b: &mut [f64]) {
+        let (n, size) = (self.k.n, self.curvature.len() + self.y.len());
+        let (b, nu) = b.split_at_mut(size);
+        let mut room = std::mem::take(&mut self.room);
+        let mut plain = b.to_vec();
+        self.k.ldl.solve(&mut plain, &mut room);
+        if !nu.is_empty() {
+            // (M + S) ν = B x₀ − b: the ports with the rest eliminated.
+            let s = self.k.port_map.mul(&plain[..n]);
+            for (v, s) in nu.iter_mut().zip(&s) {
+                *v = s - *v;
+            }
+            dense::cholesky_solve(&self.port_factor, nu.len(), nu);
+            let pull = self.k.port_map.transposed_mul(nu);
+            for c in 0..n {
+                if !self.k.fixed[c] {
+                    b[c] -= pull[c];
+                }
+            }
+            plain.copy_from_slice(b);
+            self.k.ldl.solve(&mut plain, &mut room);
+        }
+        b.copy_from_slice(&plain);
+        self.room = room;
+    }
+
+    fn residual(&self, rhs: &[f64], sol: &[f64]) -> Vec<f64> {
         let k = &*self.k;
         let (n, me) = (k.n, k.equations.rows());
         let (x, rest) = sol.split_at(n);
-        let (y, w) = rest.split_at(me);
+        let (y, rest) = rest.split_at(me);
+        let (w, nu) = rest.split_at(k.rows.rows());
         let mut x = x.to_vec();
         for c in 0..n {
             if k.fixed[c] {
@@ -847,6 +874,9 @@ impl<'k, 'a> Run<'k, 'a> {
         }
         k.equations.add_transposed_mul(y, &mut top);
         k.rows.add_transposed_mul(w, &mut top);
+        if !nu.is_empty() {
+            k.port_map.add_transposed_mul(nu, &mut top);
+        }
         let mut out = Vec::with_capacity(rhs.len());
         for c in 0..n {
             out.push(if k.fixed[c] { 0.0 } else { rhs[c] - top[c] });
@@ -856,6 +886,12 @@ impl<'k, 'a> Run<'k, 'a> {
         }
         for (r, v) in k.rows.mul(&x).iter().enumerate() {
             out.push(rhs[n + me + r] - (v - w[r] / self.curvature[n + r]));
+        }
+        if !nu.is_empty() {
+            let (s, moved) = (k.port_map.mul(&x), dense::mul(&self.metric, nu));
+            for (j, v) in rhs[out.len()..].iter().enumerate() {
+                out.push(v - (s[j] - moved[j]));
+            }
         }
         out
     }
@@ -888,28 +924,9 @@ impl<'k, 'a> Run<'k, 'a> {
         for g in 0..mg {
             rhs.push(h[n + g] / self.curvature[n + g]);
         }
-        let mut nu = vec![0.0; self.nu.len()];
-        let mut sol = self.solve_plain(&rhs);
-        if !self.metric.is_empty() {
-            // (M + S) dν = B dx₀ − (a − Bx + Mν)
-            for _ in 0..2 {
-                let s = self.k.port_map.mul(&sol[..n]);
-                let mn = dense::mul(&self.metric, &nu);
-                let mut b: Vec<f64> = (0..s.len()).map(|j| s[j] - mn[j] - r.proximal[j]).collect();
-                dense::cholesky_solve(&self.port_factor, b.len(), &mut b);
-                for (v, d) in nu.iter_mut().zip(&b) {
-                    *v += d;
-                }
-                let mut shifted = rhs.clone();
-                let pull = self.k.port_map.transposed_mul(&nu);
-                for c in 0..n {
-                    if !self.k.fixed[c] {
-                        shifted[c] -= pull[c];
-                    }
-                }
-                sol = self.solve_plain(&shifted);
-            }
-        }
+        let refinements = if self.metric.is_empty() { 2 } else { REFINE };
+        rhs.extend_from_slice(&r.proximal);
+        let mut sol = self.refined(&rhs, refinements);
         for c in 0..n {
             if self.k.fixed[c] {
                 sol[c] = 0.0;
@@ -917,6 +934,11 @@ impl<'k, 'a> Run<'k, 'a> {
         }
         let x = sol[..n].to_vec();
         let y = sol[n..n + me].to_vec();
+        let nu = if self.metric.is_empty() {
+            vec![0.0; self.nu.len()]
+        } else {
+            sol.split_off(count + me)
+        };
         let value = self.value(&x);
         let mut s = Step {
             x,
@@ -1164,7 +1186,7 @@ impl<'k, 'a> Run<'k, 'a> {
                     }
                 }
                 rhs.resize(self.curvature.len() + self.y.len(), 0.0);
-                let sol = self.solve_plain(&rhs);
+                let sol = self.refined(&rhs, 2);
                 rate = self.k.port_map.mul(&sol[..n]);
                 for (j, t) in rate.iter_mut().enumerate() {
                     *t *= self.k.port_scale[j] / self.ask.mu;
