@@ -29,11 +29,21 @@
 //! complement `S = B K Bᵀ`, with `K` the inverse Hessian on the null space of
 //! the equations. `S` is at the same time the member's sensitivity to price.
 //!
+//! With a proximal term `Bx − Mν = a` belongs to the system. The matrix without
+//! it can be as good as singular (a cost that the proximal term alone holds back),
+//! and then solving *that* exactly is of no use: the ports are eliminated from
+//! the regularised matrix, and all residuals, those of the ports among them,
+//! are refined as one.
+//!
+//! What an answer proves is measured in the problem's own units, by the same
+//! certificate as any other local solver's.
+//!
 //! Everything is scaled inside: variables by the width of their box, rows by
 //! their largest entry, the cost by its largest gradient.
 
 mod span;
 
+use crate::certify::{Bounded, one_value};
 use crate::dense;
 use crate::kernel::span::Span;
 use crate::ldl::Ldl;
@@ -42,9 +52,10 @@ use crate::sparse::Sparse;
 
 /// Regularisation of the scaled system, removed again by refinement.
 const DELTA: f64 = 1e-11;
+/// Refinements of a solution of the system.
+const REFINEMENTS: u32 = 2;
 /// Largest and smallest second derivative of the barrier in scaled units.
 const CURVATURE: (f64, f64) = (1e-12, 1e14);
-const REFINE: u32 = 2;
 /// By how much rows that the equations determine may be missed, relative.
 const IMPLIED: f64 = 1e-8;
 /// Iterations after which a solve is given up.
@@ -58,6 +69,8 @@ const PATIENCE: u32 = 8;
 #[derive(Debug, Clone)]
 pub struct Kernel {
     n: usize,
+    /// The problem in its own units: what an answer proves is measured there.
+    form: Bounded,
     /// `x = d x̂`.
     d: Vec<f64>,
     fixed: Vec<bool>,
@@ -72,8 +85,8 @@ pub struct Kernel {
     rows: Sparse,
     lower: Vec<f64>,
     upper: Vec<f64>,
-    /// Where the sides of each port row are kept.
-    side_of: Vec<SidePlace>,
+    /// Where each row of `form` went.
+    place: Vec<Place>,
     row_scale: Vec<f64>,
     equation_scale: Vec<f64>,
     /// Rows that the equations determine: no part of the system, but checked.
@@ -95,7 +108,7 @@ pub enum PortSide {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum SidePlace {
+enum Place {
     Equation(usize),
     Row(usize),
     Implied(usize),
@@ -118,7 +131,8 @@ struct Incoming {
     scale: f64,
     lower: f64,
     upper: f64,
-    port: Option<usize>,
+    /// Its place in the form.
+    row: usize,
 }
 
 /// Which entries of the factor's list belong to what.
@@ -187,57 +201,20 @@ impl Kernel {
     /// Analyses a problem with the port map `b`, whose rows can be held as
     /// `sides` says: at first between infinite sides, or at 0.
     pub fn new(problem: &OpenProblem, b: &Sparse, sides: &[PortSide]) -> Self {
-        let parts = problem.parts();
-        let n = problem.n();
-        let mut lower = vec![f64::NEG_INFINITY; n];
-        let mut upper = vec![f64::INFINITY; n];
-        let (mut equations, mut rows) = (Vec::new(), Vec::new());
-        for r in 0..parts.l.len() {
-            let mut entries = parts.a.row(r).filter(|e| e.1 != 0.0);
-            let (first, second) = (entries.next(), entries.next());
-            let (l, u) = (parts.l[r], parts.u[r]);
-            if let (Some((c, v)), None) = (first, second) {
-                let (a, b) = if v > 0.0 {
-                    (l / v, u / v)
-                } else {
-                    (u / v, l / v)
-                };
-                lower[c] = lower[c].max(a);
-                upper[c] = upper[c].min(b);
-            } else if u.is_finite() && u - l <= 1e-12 * (1.0 + u.abs()) {
-                let at = 0.5 * (l + u);
-                equations.push((&parts.a, r, at, at, None));
-            } else {
-                rows.push((&parts.a, r, l, u, None));
+        let mut form = Bounded::new(problem, b);
+        let n = form.n();
+        for (j, side) in sides.iter().enumerate() {
+            if *side == PortSide::At {
+                form.hold(j, 0.0, 0.0);
             }
         }
-        for (r, side) in sides.iter().enumerate() {
-            match side {
-                PortSide::At => equations.push((b, r, 0.0, 0.0, Some(r))),
-                PortSide::Between => {
-                    rows.push((b, r, f64::NEG_INFINITY, f64::INFINITY, Some(r)));
-                }
-            }
-        }
-        let fixed: Vec<bool> = (0..n)
-            .map(|k| upper[k].is_finite() && upper[k] - lower[k] <= 1e-12 * (1.0 + upper[k].abs()))
-            .collect();
+        let (mut lower, mut upper) = (form.lower.clone(), form.upper.clone());
+        let fixed: Vec<bool> = (0..n).map(|k| one_value(lower[k], upper[k])).collect();
         let crossed = (0..n)
             .filter(|&k| fixed[k])
             .map(|k| (lower[k] - upper[k]) / (1.0 + upper[k].abs()))
             .fold(0.0_f64, f64::max);
-        let d: Vec<f64> = (0..n)
-            .map(|k| {
-                let width = upper[k] - lower[k];
-                if width.is_finite() && !fixed[k] {
-                    width
-                } else if fixed[k] {
-                    1.0_f64.max(upper[k].abs())
-                } else {
-                    1.0
-                }
-            })
-            .collect();
+        let d = form.reach.clone();
         let scaled_row = |m: &Sparse, r: usize| -> (Vec<(usize, f64)>, f64) {
             let entries: Vec<(usize, f64)> = m.row(r).map(|(c, v)| (c, v * d[c])).collect();
             let size = entries.iter().fold(0.0_f64, |a, e| a.max(e.1.abs()));
@@ -247,14 +224,14 @@ impl Kernel {
                 size,
             )
         };
-        let incoming = |&(matrix, r, lower, upper, port): &(&Sparse, usize, f64, f64, _)| {
-            let (entries, scale) = scaled_row(matrix, r);
+        let incoming = |row: usize| {
+            let (entries, scale) = scaled_row(&form.rows, row);
             Incoming {
                 entries,
-                lower: lower / scale,
-                upper: upper / scale,
+                lower: form.row_lower[row] / scale,
+                upper: form.row_upper[row] / scale,
                 scale,
-                port,
+                row,
             }
         };
         let mut span = Span::default();
@@ -262,26 +239,26 @@ impl Kernel {
             let entries = row.entries.iter().copied();
             entries.filter(|e| !fixed[e.0] && e.1 != 0.0).collect()
         };
+        let (equations, rows): (Vec<usize>, Vec<usize>) = (0..form.rows.rows())
+            .partition(|&row| one_value(form.row_lower[row], form.row_upper[row]));
         let (equations, mut spare): (Vec<Incoming>, Vec<Incoming>) = equations
-            .iter()
+            .into_iter()
             .map(incoming)
             .partition(|row| span.push(&free(row)));
         let (rows, determined): (Vec<Incoming>, Vec<Incoming>) = rows
-            .iter()
+            .into_iter()
             .map(incoming)
             .partition(|row| !span.contains(&free(row)));
         spare.extend(determined);
-        let mut side_of = vec![SidePlace::Implied(0); sides.len()];
-        let mut place = |from: &[Incoming], to: fn(usize) -> SidePlace| {
+        let mut places = vec![Place::Implied(0); form.rows.rows()];
+        let mut place = |from: &[Incoming], to: fn(usize) -> Place| {
             for (k, row) in from.iter().enumerate() {
-                if let Some(port) = row.port {
-                    side_of[port] = to(k);
-                }
+                places[row.row] = to(k);
             }
         };
-        place(&equations, SidePlace::Equation);
-        place(&rows, SidePlace::Row);
-        place(&spare, SidePlace::Implied);
+        place(&equations, Place::Equation);
+        place(&rows, Place::Row);
+        place(&spare, Place::Implied);
         let matrix = |from: &[Incoming]| {
             let triplets: Vec<(usize, usize, f64)> = from
                 .iter()
@@ -293,7 +270,10 @@ impl Kernel {
         let (equation_matrix, row_matrix) = (matrix(&equations), matrix(&rows));
         let equation_scale = equations.iter().map(|row| row.scale).collect();
         let row_scale: Vec<f64> = rows.iter().map(|row| row.scale).collect();
-        let equations_rhs = equations.iter().map(|row| row.lower).collect();
+        let equations_rhs = equations
+            .iter()
+            .map(|row| 0.5 * (row.lower + row.upper))
+            .collect();
         let implied = spare
             .into_iter()
             .map(|row| Implied {
@@ -315,13 +295,13 @@ impl Kernel {
         let p = Sparse::from_triplets(
             n,
             n,
-            &parts
+            &form
                 .p
                 .triplets()
                 .map(|(r, c, v)| (r, c, v * d[r] * d[c]))
                 .collect::<Vec<_>>(),
         );
-        let q = parts.q.iter().zip(&d).map(|(q, d)| q * d).collect();
+        let q = form.q.iter().zip(&d).map(|(q, d)| q * d).collect();
         let mut port_scale = Vec::new();
         let mut ports = Vec::new();
         let mut port_triplets = Vec::new();
@@ -335,6 +315,7 @@ impl Kernel {
         let (ldl, slots) = analyse(n, &p, &equation_matrix, &row_matrix);
         Self {
             n,
+            form,
             d,
             fixed,
             crossed,
@@ -345,7 +326,7 @@ impl Kernel {
             rows: row_matrix,
             lower,
             upper,
-            side_of,
+            place: places,
             row_scale,
             equation_scale,
             implied,
@@ -395,25 +376,30 @@ impl Kernel {
     /// Holds port row `j` between `l` and `u`, or at `l` where it is held at
     /// one value.
     pub fn hold(&mut self, j: usize, l: f64, u: f64) {
-        match self.side_of[j] {
-            SidePlace::Equation(k) => self.equations_rhs[k] = l / self.equation_scale[k],
-            SidePlace::Row(k) => {
+        match self.place[self.form.port(j)] {
+            Place::Equation(k) => {
+                self.equations_rhs[k] = l / self.equation_scale[k];
+                self.form.hold(j, l, l);
+                return;
+            }
+            Place::Row(k) => {
                 self.lower[self.n + k] = l / self.row_scale[k];
                 self.upper[self.n + k] = u / self.row_scale[k];
             }
-            SidePlace::Implied(k) => {
+            Place::Implied(k) => {
                 let row = &mut self.implied[k];
                 row.lower = l / row.scale;
                 row.upper = u / row.scale;
             }
         }
+        self.form.hold(j, l, u);
     }
 
     /// Lets port row `j` miss its sides by `fuzz` if the equations, those of other
     /// ports among them, determine it: it is then only checked, and no part of the
     /// system.
     pub fn allow(&mut self, j: usize, fuzz: f64) {
-        if let SidePlace::Implied(k) = self.side_of[j] {
+        if let Place::Implied(k) = self.place[self.form.port(j)] {
             self.implied[k].fuzz = fuzz / self.implied[k].scale;
         }
     }
@@ -539,8 +525,6 @@ struct Residuals {
     lower: Vec<f64>,
     upper: Vec<f64>,
     proximal: Vec<f64>,
-    /// `[x; Gx]`.
-    value: Vec<f64>,
     primal_size: f64,
     dual_size: f64,
 }
@@ -744,7 +728,6 @@ impl<'k, 'a> Run<'k, 'a> {
             lower,
             upper,
             proximal,
-            value,
             primal_size,
             dual_size,
         }
@@ -816,10 +799,10 @@ impl<'k, 'a> Run<'k, 'a> {
 
     /// Solves the system for the right-hand side `(x, y, w)`, or with the ports
     /// for `(x, y, w, ν)`, refined against the matrix without regularisation.
-    fn refined(&mut self, rhs: &[f64], refinements: u32) -> Vec<f64> {
+    fn refined(&mut self, rhs: &[f64]) -> Vec<f64> {
         let mut sol = rhs.to_vec();
         self.regularised(&mut sol);
-        for _ in 0..refinements {
+        for _ in 0..REFINEMENTS {
             let mut r = self.residual(rhs, &sol);
             self.regularised(&mut r);
             for (s, d) in sol.iter_mut().zip(&r) {
@@ -924,9 +907,8 @@ impl<'k, 'a> Run<'k, 'a> {
         for g in 0..mg {
             rhs.push(h[n + g] / self.curvature[n + g]);
         }
-        let refinements = if self.metric.is_empty() { 2 } else { REFINE };
         rhs.extend_from_slice(&r.proximal);
-        let mut sol = self.refined(&rhs, refinements);
+        let mut sol = self.refined(&rhs);
         for c in 0..n {
             if self.k.fixed[c] {
                 sol[c] = 0.0;
@@ -1186,7 +1168,7 @@ impl<'k, 'a> Run<'k, 'a> {
                     }
                 }
                 rhs.resize(self.curvature.len() + self.y.len(), 0.0);
-                let sol = self.refined(&rhs, 2);
+                let sol = self.refined(&rhs);
                 rate = self.k.port_map.mul(&sol[..n]);
                 for (j, t) in rate.iter_mut().enumerate() {
                     *t *= self.k.port_scale[j] / self.ask.mu;
@@ -1200,14 +1182,33 @@ impl<'k, 'a> Run<'k, 'a> {
             rate.fill(0.0);
         }
         let implied = self.k.implied_violation(&self.x);
-        let (cost, cost_up, lower) = self.values(r, implied);
-        let x: Vec<f64> = (0..n).map(|c| self.x[c] * self.k.d[c]).collect();
-        let s = self.k.port_map.mul(&self.x);
-        let s = s
-            .iter()
-            .zip(&self.k.port_scale)
-            .map(|(v, p)| v * p)
+        let k = &*self.k;
+        let x: Vec<f64> = (0..n)
+            .map(|c| {
+                if k.fixed[c] {
+                    0.5 * (k.form.lower[c] + k.form.upper[c])
+                } else {
+                    self.x[c] * k.d[c]
+                }
+            })
             .collect();
+        let multipliers: Vec<f64> = k
+            .place
+            .iter()
+            .map(|place| match *place {
+                Place::Equation(e) => self.y[e] * self.os / k.equation_scale[e],
+                Place::Row(g) => (self.zu[n + g] - self.zl[n + g]) * self.os / k.row_scale[g],
+                Place::Implied(_) => 0.0,
+            })
+            .collect();
+        let proof = k.form.certify(self.ask.price, &x, &multipliers);
+        // What the equations determine could be met in their place.
+        let steepest = self.y.iter().fold(0.0_f64, |a, y| a.max(y.abs()));
+        let cost_up = proof.cost_up + steepest * implied * self.os;
+        // Multipliers of a point that rounding keeps from being feasible run
+        // away; no point within the boxes costs more than this.
+        let most = k.form.costliest(self.ask.price, &x);
+        let cost_up = cost_up.min(most.max(proof.cost));
         let nu = self
             .nu
             .iter()
@@ -1215,97 +1216,17 @@ impl<'k, 'a> Run<'k, 'a> {
             .map(|(v, p)| v * self.os / p)
             .collect();
         Solved {
+            s: k.form.exchange(&x),
             x,
-            s,
             nu,
-            cost,
+            cost: proof.cost,
             cost_up,
-            lower,
+            lower: proof.lower,
             sensitivity,
             rate,
             infeasibility: r.primal_size.max(implied),
             converged: converged && sound && implied <= IMPLIED,
             iterations,
         }
-    }
-
-    /// No point within the bounds of the variables costs more, in scaled units.
-    fn costliest(&self) -> f64 {
-        let k = &*self.k;
-        let reach = |c: usize| k.lower[c].abs().max(k.upper[c].abs());
-        let linear: f64 = (0..k.n)
-            .filter(|&c| k.q[c] != 0.0)
-            .map(|c| (k.q[c] * k.lower[c]).max(k.q[c] * k.upper[c]))
-            .sum();
-        let quadratic: f64 =
-            k.p.triplets()
-                .filter(|e| e.2 != 0.0)
-                .map(|(r, c, v)| {
-                    let part = if r == c { 0.5 } else { 1.0 };
-                    part * v.abs() * reach(r) * reach(c)
-                })
-                .sum();
-        (linear + quadratic) / self.os
-    }
-
-    /// Cost at `x`, the same rounded up, and the dual bound, in true units.
-    fn values(&self, r: &Residuals, implied: f64) -> (f64, f64, f64) {
-        let k = &*self.k;
-        let quadratic = k.p.half_quadratic(&self.x) / self.os;
-        let with_price = quadratic + dense::dot(&self.q, &self.x);
-        let own: f64 = dense::dot(&k.q, &self.x) / self.os + quadratic;
-        let mut up = own;
-        // f(x') ≥ f(x) + ∇f(x)ᵀ(x' − x) for every feasible x'; the gradient is
-        // replaced by the multipliers plus the dual residual.
-        let mut lower = with_price;
-        for (e, v) in r.value.iter().enumerate() {
-            let (has_l, has_u) = self.has(e);
-            if has_l {
-                lower += self.zl[e] * (k.lower[e] - v);
-                up += self.zl[e] * (k.lower[e] - v).max(0.0);
-            }
-            if has_u {
-                lower -= self.zu[e] * (k.upper[e] - v);
-                up += self.zu[e] * (v - k.upper[e]).max(0.0);
-            }
-        }
-        for (y, gap) in self.y.iter().zip(&r.equations) {
-            lower -= y * gap;
-            up += (y * gap).abs();
-        }
-        // What the equations determine could be met in their place.
-        let steepest = self.y.iter().fold(0.0_f64, |a, y| a.max(y.abs()));
-        up += steepest * implied;
-        // Multipliers of a point that rounding keeps from being feasible run
-        // away; no point within the bounds costs more than this.
-        up = up.min(own.max(self.costliest()));
-        // The dual residual of the priced problem: without the proximal pull.
-        let mut dual = r.dual.clone();
-        if self.nu.iter().any(|v| *v != 0.0) {
-            let pull = k.port_map.transposed_mul(&self.nu);
-            for c in 0..k.n {
-                if !k.fixed[c] {
-                    dual[c] -= pull[c];
-                }
-            }
-        }
-        for c in 0..k.n {
-            if dual[c] == 0.0 {
-                continue;
-            }
-            let reach = if dual[c] > 0.0 {
-                k.lower[c] - self.x[c]
-            } else {
-                k.upper[c] - self.x[c]
-            };
-            lower += dual[c] * reach;
-        }
-        // Rounding of the sums above, generously.
-        let size = 1.0 + with_price.abs() + own.abs();
-        (
-            own * self.os,
-            (up + 4e-15 * size) * self.os,
-            (lower - 4e-15 * size) * self.os,
-        )
     }
 }

@@ -531,7 +531,6 @@ fn barrier_closed_sides() {
 }
 
 #[test]
-#[ignore = "the barrier kernel loses the last digits of many proximal steps"]
 fn barrier_proximal_terms() {
     conforms(
         SolverName::Barrier,
@@ -541,7 +540,6 @@ fn barrier_proximal_terms() {
 }
 
 #[test]
-#[ignore = "the barrier kernel takes rows without an upper side for equations"]
 fn barrier_open_sides() {
     conforms(SolverName::Barrier, &[Kind::Open], &TIES);
 }
@@ -697,7 +695,6 @@ fn clarabel_crossed_boxes() {
 }
 
 #[test]
-#[ignore = "the barrier kernel takes crossed boxes for a fixed variable"]
 fn barrier_crossed_boxes() {
     crossed_boxes(SolverName::Barrier);
 }
