@@ -58,6 +58,10 @@ const REFINEMENTS: u32 = 2;
 const CURVATURE: (f64, f64) = (1e-12, 1e14);
 /// By how much rows that the equations determine may be missed, relative.
 const IMPLIED: f64 = 1e-8;
+/// Weight of the length of a step of a variable without a side, in scaled units:
+/// without it the barrier drives the point along faces that have no end, until
+/// rounding leaves nothing of its cost. Smoothed solves, and `S`, go without.
+const OPEN: f64 = 1e-7;
 /// Iterations after which a solve is given up.
 const MAX_ITERATIONS: u32 = 80;
 /// Multiple of the tolerances at which the best point counts as converged once
@@ -569,10 +573,22 @@ impl<'k, 'a> Run<'k, 'a> {
         let mut metric = Vec::new();
         let mut centre = Vec::new();
         let m = k.ports();
-        let size = |q: &[f64]| q.iter().fold(0.0_f64, |a, v| a.max(v.abs()));
-        let curvature = k.p.triplets().fold(0.0_f64, |a, e| a.max(e.2.abs()));
+        // The scale of the cost of what can move, by gradients and curvatures.
+        let mut slope = q.clone();
+        let mut size: f64 = 0.0;
+        for (r, c, v) in k.p.triplets() {
+            match (k.fixed[r], k.fixed[c]) {
+                (false, false) => size = size.max(v.abs()),
+                (true, false) => slope[c] += v * 0.5 * (k.lower[r] + k.upper[r]),
+                (false, true) => slope[r] += v * 0.5 * (k.lower[c] + k.upper[c]),
+                (true, true) => {}
+            }
+        }
+        for c in (0..k.n).filter(|&c| !k.fixed[c]) {
+            size = size.max(slope[c].abs());
+        }
         // Without any cost only the barrier gives a scale.
-        let os = match size(&q).max(curvature) {
+        let os = match size {
             v if v > 0.0 => v,
             _ if ask.mu > 0.0 => ask.mu,
             _ => 1.0,
@@ -745,6 +761,10 @@ impl<'k, 'a> Run<'k, 'a> {
             }
             if k.upper[e].is_finite() {
                 c += self.zu[e] / self.su[e];
+            }
+            let open = e < n && !k.fixed[e] && !(k.upper[e] - k.lower[e]).is_finite();
+            if open && self.mu == 0.0 && !want_schur {
+                c += OPEN;
             }
             self.curvature[e] = c.clamp(CURVATURE.0, CURVATURE.1);
         }

@@ -17,10 +17,8 @@ const BOTH: [SolverName; 2] = [SolverName::Barrier, SolverName::Clarabel];
 const SEEDS: u64 = 200;
 /// Share of the answers of a kind that may stop short of their tolerances.
 const SHORT: f64 = 0.05;
-/// How near values must be, relative to [`Planted::size`]. Clarabel keeps 1e-7
-/// everywhere; the barrier misses it in about one of a thousand, in badly
-/// scaled units, and stays within 1e-6.
-const NEAR: f64 = 1e-6;
+/// How near values must be, relative to [`Planted::size`].
+const NEAR: f64 = 1e-7;
 
 /// What is hard about a planted problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
