@@ -319,6 +319,42 @@ impl Bounded {
             infeasibility,
         }
     }
+
+    /// What no feasible point can cost more than, its exchange priced against
+    /// that of `x`: the largest `½x'ᵀPx' + qᵀx' + λᵀB(x' − x)` in the boxes, or
+    /// more; infinite where a box is open.
+    pub(crate) fn costliest(&self, price: &[f64], x: &[f64]) -> f64 {
+        let mut most = Tally::default();
+        let mut linear = vec![Tally::default(); self.n()];
+        for (slope, &q) in linear.iter_mut().zip(&self.q) {
+            slope.add(q);
+        }
+        for (j, &v) in price.iter().enumerate() {
+            for (c, b) in self.rows.row(self.port(j)) {
+                linear[c].add(v * b);
+                most.add(-((v * b) * x[c]));
+            }
+        }
+        let size = |c: usize| self.lower[c].abs().max(self.upper[c].abs());
+        for (c, slope) in linear.iter().enumerate() {
+            if slope.size == 0.0 {
+                continue;
+            }
+            if size(c).is_infinite() {
+                return f64::INFINITY;
+            }
+            let term = (slope.value * self.lower[c]).max(slope.value * self.upper[c]);
+            most.add_within(term, slope.error() * size(c));
+        }
+        for (r, c, v) in self.p.triplets().filter(|e| e.2 != 0.0) {
+            if size(r).is_infinite() || size(c).is_infinite() {
+                return f64::INFINITY;
+            }
+            let part = if r == c { 0.5 } else { 1.0 };
+            most.add(((part * v).abs() * size(r)) * size(c));
+        }
+        most.up()
+    }
 }
 
 /// Whether two sides are one value, up to rounding.

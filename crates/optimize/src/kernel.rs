@@ -29,11 +29,21 @@
 //! complement `S = B K Bᵀ`, with `K` the inverse Hessian on the null space of
 //! the equations. `S` is at the same time the member's sensitivity to price.
 //!
+//! With a proximal term `Bx − Mν = a` belongs to the system. The matrix without
+//! it can be as good as singular (a cost that the proximal term alone holds back),
+//! and then solving *that* exactly is of no use: the ports are eliminated from
+//! the regularised matrix, and all residuals, those of the ports among them,
+//! are refined as one.
+//!
+//! What an answer proves is measured in the problem's own units, by the same
+//! certificate as any other local solver's.
+//!
 //! Everything is scaled inside: variables by the width of their box, rows by
 //! their largest entry, the cost by its largest gradient.
 
 mod span;
 
+use crate::certify::{Bounded, one_value};
 use crate::dense;
 use crate::kernel::span::Span;
 use crate::ldl::Ldl;
@@ -42,10 +52,16 @@ use crate::sparse::Sparse;
 
 /// Regularisation of the scaled system, removed again by refinement.
 const DELTA: f64 = 1e-11;
+/// Refinements of a solution of the system.
+const REFINEMENTS: u32 = 2;
 /// Largest and smallest second derivative of the barrier in scaled units.
 const CURVATURE: (f64, f64) = (1e-12, 1e14);
 /// By how much rows that the equations determine may be missed, relative.
 const IMPLIED: f64 = 1e-8;
+/// Weight of the length of a step of a variable without a side, in scaled units:
+/// without it the barrier drives the point along faces that have no end, until
+/// rounding leaves nothing of its cost. Smoothed solves, and `S`, go without.
+const OPEN: f64 = 1e-7;
 /// Iterations after which a solve is given up.
 const MAX_ITERATIONS: u32 = 80;
 /// Multiple of the tolerances at which the best point counts as converged once
@@ -57,6 +73,8 @@ const PATIENCE: u32 = 8;
 #[derive(Debug, Clone)]
 pub struct Kernel {
     n: usize,
+    /// The problem in its own units: what an answer proves is measured there.
+    form: Bounded,
     /// `x = d x̂`.
     d: Vec<f64>,
     fixed: Vec<bool>,
@@ -71,8 +89,8 @@ pub struct Kernel {
     rows: Sparse,
     lower: Vec<f64>,
     upper: Vec<f64>,
-    /// Where the sides of each port row are kept.
-    side_of: Vec<SidePlace>,
+    /// Where each row of `form` went.
+    place: Vec<Place>,
     row_scale: Vec<f64>,
     equation_scale: Vec<f64>,
     /// Rows that the equations determine: no part of the system, but checked.
@@ -94,7 +112,7 @@ pub enum PortSide {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum SidePlace {
+enum Place {
     Equation(usize),
     Row(usize),
     Implied(usize),
@@ -117,7 +135,8 @@ struct Incoming {
     scale: f64,
     lower: f64,
     upper: f64,
-    port: Option<usize>,
+    /// Its place in the form.
+    row: usize,
 }
 
 /// Which entries of the factor's list belong to what.
@@ -186,57 +205,20 @@ impl Kernel {
     /// Analyses a problem with the port map `b`, whose rows can be held as
     /// `sides` says: at first between infinite sides, or at 0.
     pub fn new(problem: &OpenProblem, b: &Sparse, sides: &[PortSide]) -> Self {
-        let parts = problem.parts();
-        let n = problem.n();
-        let mut lower = vec![f64::NEG_INFINITY; n];
-        let mut upper = vec![f64::INFINITY; n];
-        let (mut equations, mut rows) = (Vec::new(), Vec::new());
-        for r in 0..parts.l.len() {
-            let mut entries = parts.a.row(r).filter(|e| e.1 != 0.0);
-            let (first, second) = (entries.next(), entries.next());
-            let (l, u) = (parts.l[r], parts.u[r]);
-            if let (Some((c, v)), None) = (first, second) {
-                let (a, b) = if v > 0.0 {
-                    (l / v, u / v)
-                } else {
-                    (u / v, l / v)
-                };
-                lower[c] = lower[c].max(a);
-                upper[c] = upper[c].min(b);
-            } else if u.is_finite() && u - l <= 1e-12 * (1.0 + u.abs()) {
-                let at = 0.5 * (l + u);
-                equations.push((&parts.a, r, at, at, None));
-            } else {
-                rows.push((&parts.a, r, l, u, None));
+        let mut form = Bounded::new(problem, b);
+        let n = form.n();
+        for (j, side) in sides.iter().enumerate() {
+            if *side == PortSide::At {
+                form.hold(j, 0.0, 0.0);
             }
         }
-        for (r, side) in sides.iter().enumerate() {
-            match side {
-                PortSide::At => equations.push((b, r, 0.0, 0.0, Some(r))),
-                PortSide::Between => {
-                    rows.push((b, r, f64::NEG_INFINITY, f64::INFINITY, Some(r)));
-                }
-            }
-        }
-        let fixed: Vec<bool> = (0..n)
-            .map(|k| upper[k].is_finite() && upper[k] - lower[k] <= 1e-12 * (1.0 + upper[k].abs()))
-            .collect();
+        let (mut lower, mut upper) = (form.lower.clone(), form.upper.clone());
+        let fixed: Vec<bool> = (0..n).map(|k| one_value(lower[k], upper[k])).collect();
         let crossed = (0..n)
             .filter(|&k| fixed[k])
             .map(|k| (lower[k] - upper[k]) / (1.0 + upper[k].abs()))
             .fold(0.0_f64, f64::max);
-        let d: Vec<f64> = (0..n)
-            .map(|k| {
-                let width = upper[k] - lower[k];
-                if width.is_finite() && !fixed[k] {
-                    width
-                } else if fixed[k] {
-                    1.0_f64.max(upper[k].abs())
-                } else {
-                    1.0
-                }
-            })
-            .collect();
+        let d = form.reach.clone();
         let scaled_row = |m: &Sparse, r: usize| -> (Vec<(usize, f64)>, f64) {
             let entries: Vec<(usize, f64)> = m.row(r).map(|(c, v)| (c, v * d[c])).collect();
             let size = entries.iter().fold(0.0_f64, |a, e| a.max(e.1.abs()));
@@ -246,14 +228,14 @@ impl Kernel {
                 size,
             )
         };
-        let incoming = |&(matrix, r, lower, upper, port): &(&Sparse, usize, f64, f64, _)| {
-            let (entries, scale) = scaled_row(matrix, r);
+        let incoming = |row: usize| {
+            let (entries, scale) = scaled_row(&form.rows, row);
             Incoming {
                 entries,
-                lower: lower / scale,
-                upper: upper / scale,
+                lower: form.row_lower[row] / scale,
+                upper: form.row_upper[row] / scale,
                 scale,
-                port,
+                row,
             }
         };
         let mut span = Span::default();
@@ -261,26 +243,26 @@ impl Kernel {
             let entries = row.entries.iter().copied();
             entries.filter(|e| !fixed[e.0] && e.1 != 0.0).collect()
         };
+        let (equations, rows): (Vec<usize>, Vec<usize>) = (0..form.rows.rows())
+            .partition(|&row| one_value(form.row_lower[row], form.row_upper[row]));
         let (equations, mut spare): (Vec<Incoming>, Vec<Incoming>) = equations
-            .iter()
+            .into_iter()
             .map(incoming)
             .partition(|row| span.push(&free(row)));
         let (rows, determined): (Vec<Incoming>, Vec<Incoming>) = rows
-            .iter()
+            .into_iter()
             .map(incoming)
             .partition(|row| !span.contains(&free(row)));
         spare.extend(determined);
-        let mut side_of = vec![SidePlace::Implied(0); sides.len()];
-        let mut place = |from: &[Incoming], to: fn(usize) -> SidePlace| {
+        let mut places = vec![Place::Implied(0); form.rows.rows()];
+        let mut place = |from: &[Incoming], to: fn(usize) -> Place| {
             for (k, row) in from.iter().enumerate() {
-                if let Some(port) = row.port {
-                    side_of[port] = to(k);
-                }
+                places[row.row] = to(k);
             }
         };
-        place(&equations, SidePlace::Equation);
-        place(&rows, SidePlace::Row);
-        place(&spare, SidePlace::Implied);
+        place(&equations, Place::Equation);
+        place(&rows, Place::Row);
+        place(&spare, Place::Implied);
         let matrix = |from: &[Incoming]| {
             let triplets: Vec<(usize, usize, f64)> = from
                 .iter()
@@ -292,7 +274,10 @@ impl Kernel {
         let (equation_matrix, row_matrix) = (matrix(&equations), matrix(&rows));
         let equation_scale = equations.iter().map(|row| row.scale).collect();
         let row_scale: Vec<f64> = rows.iter().map(|row| row.scale).collect();
-        let equations_rhs = equations.iter().map(|row| row.lower).collect();
+        let equations_rhs = equations
+            .iter()
+            .map(|row| 0.5 * (row.lower + row.upper))
+            .collect();
         let implied = spare
             .into_iter()
             .map(|row| Implied {
@@ -314,13 +299,13 @@ impl Kernel {
         let p = Sparse::from_triplets(
             n,
             n,
-            &parts
+            &form
                 .p
                 .triplets()
                 .map(|(r, c, v)| (r, c, v * d[r] * d[c]))
                 .collect::<Vec<_>>(),
         );
-        let q = parts.q.iter().zip(&d).map(|(q, d)| q * d).collect();
+        let q = form.q.iter().zip(&d).map(|(q, d)| q * d).collect();
         let mut port_scale = Vec::new();
         let mut ports = Vec::new();
         let mut port_triplets = Vec::new();
@@ -334,6 +319,7 @@ impl Kernel {
         let (ldl, slots) = analyse(n, &p, &equation_matrix, &row_matrix);
         Self {
             n,
+            form,
             d,
             fixed,
             crossed,
@@ -344,7 +330,7 @@ impl Kernel {
             rows: row_matrix,
             lower,
             upper,
-            side_of,
+            place: places,
             row_scale,
             equation_scale,
             implied,
@@ -394,25 +380,30 @@ impl Kernel {
     /// Holds port row `j` between `l` and `u`, or at `l` where it is held at
     /// one value.
     pub fn hold(&mut self, j: usize, l: f64, u: f64) {
-        match self.side_of[j] {
-            SidePlace::Equation(k) => self.equations_rhs[k] = l / self.equation_scale[k],
-            SidePlace::Row(k) => {
+        match self.place[self.form.port(j)] {
+            Place::Equation(k) => {
+                self.equations_rhs[k] = l / self.equation_scale[k];
+                self.form.hold(j, l, l);
+                return;
+            }
+            Place::Row(k) => {
                 self.lower[self.n + k] = l / self.row_scale[k];
                 self.upper[self.n + k] = u / self.row_scale[k];
             }
-            SidePlace::Implied(k) => {
+            Place::Implied(k) => {
                 let row = &mut self.implied[k];
                 row.lower = l / row.scale;
                 row.upper = u / row.scale;
             }
         }
+        self.form.hold(j, l, u);
     }
 
     /// Lets port row `j` miss its sides by `fuzz` if the equations, those of other
     /// ports among them, determine it: it is then only checked, and no part of the
     /// system.
     pub fn allow(&mut self, j: usize, fuzz: f64) {
-        if let SidePlace::Implied(k) = self.side_of[j] {
+        if let Place::Implied(k) = self.place[self.form.port(j)] {
             self.implied[k].fuzz = fuzz / self.implied[k].scale;
         }
     }
@@ -538,8 +529,6 @@ struct Residuals {
     lower: Vec<f64>,
     upper: Vec<f64>,
     proximal: Vec<f64>,
-    /// `[x; Gx]`.
-    value: Vec<f64>,
     primal_size: f64,
     dual_size: f64,
 }
@@ -584,10 +573,22 @@ impl<'k, 'a> Run<'k, 'a> {
         let mut metric = Vec::new();
         let mut centre = Vec::new();
         let m = k.ports();
-        let size = |q: &[f64]| q.iter().fold(0.0_f64, |a, v| a.max(v.abs()));
-        let curvature = k.p.triplets().fold(0.0_f64, |a, e| a.max(e.2.abs()));
+        // The scale of the cost of what can move, by gradients and curvatures.
+        let mut slope = q.clone();
+        let mut size: f64 = 0.0;
+        for (r, c, v) in k.p.triplets() {
+            match (k.fixed[r], k.fixed[c]) {
+                (false, false) => size = size.max(v.abs()),
+                (true, false) => slope[c] += v * 0.5 * (k.lower[r] + k.upper[r]),
+                (false, true) => slope[r] += v * 0.5 * (k.lower[c] + k.upper[c]),
+                (true, true) => {}
+            }
+        }
+        for c in (0..k.n).filter(|&c| !k.fixed[c]) {
+            size = size.max(slope[c].abs());
+        }
         // Without any cost only the barrier gives a scale.
-        let os = match size(&q).max(curvature) {
+        let os = match size {
             v if v > 0.0 => v,
             _ if ask.mu > 0.0 => ask.mu,
             _ => 1.0,
@@ -743,7 +744,6 @@ impl<'k, 'a> Run<'k, 'a> {
             lower,
             upper,
             proximal,
-            value,
             primal_size,
             dual_size,
         }
@@ -761,6 +761,10 @@ impl<'k, 'a> Run<'k, 'a> {
             }
             if k.upper[e].is_finite() {
                 c += self.zu[e] / self.su[e];
+            }
+            let open = e < n && !k.fixed[e] && !(k.upper[e] - k.lower[e]).is_finite();
+            if open && self.mu == 0.0 && !want_schur {
+                c += OPEN;
             }
             self.curvature[e] = c.clamp(CURVATURE.0, CURVATURE.1);
         }
@@ -813,28 +817,54 @@ impl<'k, 'a> Run<'k, 'a> {
         }
     }
 
-    /// Solves the system without ports for the right-hand side `(x, y, w)`,
-    /// refined against the matrix without regularisation.
-    fn solve_plain(&mut self, rhs: &[f64]) -> Vec<f64> {
+    /// Solves the system for the right-hand side `(x, y, w)`, or with the ports
+    /// for `(x, y, w, ν)`, refined against the matrix without regularisation.
+    fn refined(&mut self, rhs: &[f64]) -> Vec<f64> {
         let mut sol = rhs.to_vec();
-        let mut room = std::mem::take(&mut self.room);
-        self.k.ldl.solve(&mut sol, &mut room);
-        for _ in 0..2 {
-            let mut r = self.plain_residual(rhs, &sol);
-            self.k.ldl.solve(&mut r, &mut room);
+        self.regularised(&mut sol);
+        for _ in 0..REFINEMENTS {
+            let mut r = self.residual(rhs, &sol);
+            self.regularised(&mut r);
             for (s, d) in sol.iter_mut().zip(&r) {
                 *s += d;
             }
         }
-        self.room = room;
         sol
     }
 
-    fn plain_residual(&self, rhs: &[f64], sol: &[f64]) -> Vec<f64> {
+    /// Solves the regularised system once, in place.
+    fn regularised(&mut self, b: &mut [f64]) {
+        let (n, size) = (self.k.n, self.curvature.len() + self.y.len());
+        let (b, nu) = b.split_at_mut(size);
+        let mut room = std::mem::take(&mut self.room);
+        let mut plain = b.to_vec();
+        self.k.ldl.solve(&mut plain, &mut room);
+        if !nu.is_empty() {
+            // (M + S) ν = B x₀ − b: the ports with the rest eliminated.
+            let s = self.k.port_map.mul(&plain[..n]);
+            for (v, s) in nu.iter_mut().zip(&s) {
+                *v = s - *v;
+            }
+            dense::cholesky_solve(&self.port_factor, nu.len(), nu);
+            let pull = self.k.port_map.transposed_mul(nu);
+            for c in 0..n {
+                if !self.k.fixed[c] {
+                    b[c] -= pull[c];
+                }
+            }
+            plain.copy_from_slice(b);
+            self.k.ldl.solve(&mut plain, &mut room);
+        }
+        b.copy_from_slice(&plain);
+        self.room = room;
+    }
+
+    fn residual(&self, rhs: &[f64], sol: &[f64]) -> Vec<f64> {
         let k = &*self.k;
         let (n, me) = (k.n, k.equations.rows());
         let (x, rest) = sol.split_at(n);
-        let (y, w) = rest.split_at(me);
+        let (y, rest) = rest.split_at(me);
+        let (w, nu) = rest.split_at(k.rows.rows());
         let mut x = x.to_vec();
         for c in 0..n {
             if k.fixed[c] {
@@ -847,6 +877,9 @@ impl<'k, 'a> Run<'k, 'a> {
         }
         k.equations.add_transposed_mul(y, &mut top);
         k.rows.add_transposed_mul(w, &mut top);
+        if !nu.is_empty() {
+            k.port_map.add_transposed_mul(nu, &mut top);
+        }
         let mut out = Vec::with_capacity(rhs.len());
         for c in 0..n {
             out.push(if k.fixed[c] { 0.0 } else { rhs[c] - top[c] });
@@ -856,6 +889,12 @@ impl<'k, 'a> Run<'k, 'a> {
         }
         for (r, v) in k.rows.mul(&x).iter().enumerate() {
             out.push(rhs[n + me + r] - (v - w[r] / self.curvature[n + r]));
+        }
+        if !nu.is_empty() {
+            let (s, moved) = (k.port_map.mul(&x), dense::mul(&self.metric, nu));
+            for (j, v) in rhs[out.len()..].iter().enumerate() {
+                out.push(v - (s[j] - moved[j]));
+            }
         }
         out
     }
@@ -888,28 +927,8 @@ impl<'k, 'a> Run<'k, 'a> {
         for g in 0..mg {
             rhs.push(h[n + g] / self.curvature[n + g]);
         }
-        let mut nu = vec![0.0; self.nu.len()];
-        let mut sol = self.solve_plain(&rhs);
-        if !self.metric.is_empty() {
-            // (M + S) dν = B dx₀ − (a − Bx + Mν)
-            for _ in 0..2 {
-                let s = self.k.port_map.mul(&sol[..n]);
-                let mn = dense::mul(&self.metric, &nu);
-                let mut b: Vec<f64> = (0..s.len()).map(|j| s[j] - mn[j] - r.proximal[j]).collect();
-                dense::cholesky_solve(&self.port_factor, b.len(), &mut b);
-                for (v, d) in nu.iter_mut().zip(&b) {
-                    *v += d;
-                }
-                let mut shifted = rhs.clone();
-                let pull = self.k.port_map.transposed_mul(&nu);
-                for c in 0..n {
-                    if !self.k.fixed[c] {
-                        shifted[c] -= pull[c];
-                    }
-                }
-                sol = self.solve_plain(&shifted);
-            }
-        }
+        rhs.extend_from_slice(&r.proximal);
+        let mut sol = self.refined(&rhs);
         for c in 0..n {
             if self.k.fixed[c] {
                 sol[c] = 0.0;
@@ -917,6 +936,11 @@ impl<'k, 'a> Run<'k, 'a> {
         }
         let x = sol[..n].to_vec();
         let y = sol[n..n + me].to_vec();
+        let nu = if self.metric.is_empty() {
+            vec![0.0; self.nu.len()]
+        } else {
+            sol.split_off(count + me)
+        };
         let value = self.value(&x);
         let mut s = Step {
             x,
@@ -1164,7 +1188,7 @@ impl<'k, 'a> Run<'k, 'a> {
                     }
                 }
                 rhs.resize(self.curvature.len() + self.y.len(), 0.0);
-                let sol = self.solve_plain(&rhs);
+                let sol = self.refined(&rhs);
                 rate = self.k.port_map.mul(&sol[..n]);
                 for (j, t) in rate.iter_mut().enumerate() {
                     *t *= self.k.port_scale[j] / self.ask.mu;
@@ -1178,14 +1202,33 @@ impl<'k, 'a> Run<'k, 'a> {
             rate.fill(0.0);
         }
         let implied = self.k.implied_violation(&self.x);
-        let (cost, cost_up, lower) = self.values(r, implied);
-        let x: Vec<f64> = (0..n).map(|c| self.x[c] * self.k.d[c]).collect();
-        let s = self.k.port_map.mul(&self.x);
-        let s = s
-            .iter()
-            .zip(&self.k.port_scale)
-            .map(|(v, p)| v * p)
+        let k = &*self.k;
+        let x: Vec<f64> = (0..n)
+            .map(|c| {
+                if k.fixed[c] {
+                    0.5 * (k.form.lower[c] + k.form.upper[c])
+                } else {
+                    self.x[c] * k.d[c]
+                }
+            })
             .collect();
+        let multipliers: Vec<f64> = k
+            .place
+            .iter()
+            .map(|place| match *place {
+                Place::Equation(e) => self.y[e] * self.os / k.equation_scale[e],
+                Place::Row(g) => (self.zu[n + g] - self.zl[n + g]) * self.os / k.row_scale[g],
+                Place::Implied(_) => 0.0,
+            })
+            .collect();
+        let proof = k.form.certify(self.ask.price, &x, &multipliers);
+        // What the equations determine could be met in their place.
+        let steepest = self.y.iter().fold(0.0_f64, |a, y| a.max(y.abs()));
+        let cost_up = proof.cost_up + steepest * implied * self.os;
+        // Multipliers of a point that rounding keeps from being feasible run
+        // away; no point within the boxes costs more than this.
+        let most = k.form.costliest(self.ask.price, &x);
+        let cost_up = cost_up.min(most.max(proof.cost));
         let nu = self
             .nu
             .iter()
@@ -1193,97 +1236,17 @@ impl<'k, 'a> Run<'k, 'a> {
             .map(|(v, p)| v * self.os / p)
             .collect();
         Solved {
+            s: k.form.exchange(&x),
             x,
-            s,
             nu,
-            cost,
+            cost: proof.cost,
             cost_up,
-            lower,
+            lower: proof.lower,
             sensitivity,
             rate,
             infeasibility: r.primal_size.max(implied),
             converged: converged && sound && implied <= IMPLIED,
             iterations,
         }
-    }
-
-    /// No point within the bounds of the variables costs more, in scaled units.
-    fn costliest(&self) -> f64 {
-        let k = &*self.k;
-        let reach = |c: usize| k.lower[c].abs().max(k.upper[c].abs());
-        let linear: f64 = (0..k.n)
-            .filter(|&c| k.q[c] != 0.0)
-            .map(|c| (k.q[c] * k.lower[c]).max(k.q[c] * k.upper[c]))
-            .sum();
-        let quadratic: f64 =
-            k.p.triplets()
-                .filter(|e| e.2 != 0.0)
-                .map(|(r, c, v)| {
-                    let part = if r == c { 0.5 } else { 1.0 };
-                    part * v.abs() * reach(r) * reach(c)
-                })
-                .sum();
-        (linear + quadratic) / self.os
-    }
-
-    /// Cost at `x`, the same rounded up, and the dual bound, in true units.
-    fn values(&self, r: &Residuals, implied: f64) -> (f64, f64, f64) {
-        let k = &*self.k;
-        let quadratic = k.p.half_quadratic(&self.x) / self.os;
-        let with_price = quadratic + dense::dot(&self.q, &self.x);
-        let own: f64 = dense::dot(&k.q, &self.x) / self.os + quadratic;
-        let mut up = own;
-        // f(x') ≥ f(x) + ∇f(x)ᵀ(x' − x) for every feasible x'; the gradient is
-        // replaced by the multipliers plus the dual residual.
-        let mut lower = with_price;
-        for (e, v) in r.value.iter().enumerate() {
-            let (has_l, has_u) = self.has(e);
-            if has_l {
-                lower += self.zl[e] * (k.lower[e] - v);
-                up += self.zl[e] * (k.lower[e] - v).max(0.0);
-            }
-            if has_u {
-                lower -= self.zu[e] * (k.upper[e] - v);
-                up += self.zu[e] * (v - k.upper[e]).max(0.0);
-            }
-        }
-        for (y, gap) in self.y.iter().zip(&r.equations) {
-            lower -= y * gap;
-            up += (y * gap).abs();
-        }
-        // What the equations determine could be met in their place.
-        let steepest = self.y.iter().fold(0.0_f64, |a, y| a.max(y.abs()));
-        up += steepest * implied;
-        // Multipliers of a point that rounding keeps from being feasible run
-        // away; no point within the bounds costs more than this.
-        up = up.min(own.max(self.costliest()));
-        // The dual residual of the priced problem: without the proximal pull.
-        let mut dual = r.dual.clone();
-        if self.nu.iter().any(|v| *v != 0.0) {
-            let pull = k.port_map.transposed_mul(&self.nu);
-            for c in 0..k.n {
-                if !k.fixed[c] {
-                    dual[c] -= pull[c];
-                }
-            }
-        }
-        for c in 0..k.n {
-            if dual[c] == 0.0 {
-                continue;
-            }
-            let reach = if dual[c] > 0.0 {
-                k.lower[c] - self.x[c]
-            } else {
-                k.upper[c] - self.x[c]
-            };
-            lower += dual[c] * reach;
-        }
-        // Rounding of the sums above, generously.
-        let size = 1.0 + with_price.abs() + own.abs();
-        (
-            own * self.os,
-            (up + 4e-15 * size) * self.os,
-            (lower - 4e-15 * size) * self.os,
-        )
     }
 }
