@@ -8,7 +8,7 @@ use cosmosmesh_mission::{
 };
 use cosmosmesh_optimize::coupled::RowKind;
 use cosmosmesh_optimize::method::{
-    AllotmentCost, Bounds, Call, Candidate, Fold, MethodName, Recipe, Reply, fixed,
+    AllotmentCost, Bounds, Call, Candidate, Fold, MethodName, Recipe, Reply, certifies, fixed,
 };
 
 use crate::contract::{Contract, Refused};
@@ -334,7 +334,7 @@ impl Progress {
             relative_imbalance,
         });
         if let (Some(gap), Some(at)) = (gap, bounds.best())
-            && gap <= c.gap()
+            && certifies(gap, c.gap())
         {
             self.phase = Phase::Settling(at);
         }
@@ -370,7 +370,7 @@ impl Progress {
             .bounds()
             .lower()
             .map(|lower| (cost - lower) / cost.abs().max(fixed::COST));
-        if violation > 0 || gap.is_none_or(|g| g > c.gap()) {
+        if violation > 0 || gap.is_none_or(|g| !certifies(g, c.gap())) {
             self.refuse();
             return;
         }
@@ -388,7 +388,7 @@ impl Progress {
         self.phase = Phase::Rounds;
         if let (Some(gap), Some(at)) =
             (self.fold.bounds().relative_gap(), self.fold.bounds().best())
-            && gap <= self.contract.gap()
+            && certifies(gap, self.contract.gap())
         {
             self.phase = Phase::Settling(at);
         }

@@ -142,7 +142,7 @@ impl Bounded {
                 let width = upper[c] - lower[c];
                 if !width.is_finite() {
                     1.0
-                } else if one_value(lower[c], upper[c]) {
+                } else if one_value(lower[c], upper[c], 0.0) {
                     upper[c].abs().max(1.0)
                 } else {
                     width
@@ -209,6 +209,11 @@ impl Bounded {
         }
     }
 
+    /// Whether the two sides of row `r` are one value.
+    pub(crate) fn is_equation(&self, r: usize) -> bool {
+        one_value(self.row_lower[r], self.row_upper[r], self.row_reach[r])
+    }
+
     /// The size of port row `j`: the largest that one of its entries moves by.
     pub(crate) fn port_reach(&self, j: usize) -> f64 {
         self.row_reach[self.port(j)]
@@ -248,7 +253,7 @@ impl Bounded {
                 ax.add(v * x[c]);
             }
             let violation = (l - ax.value).max(ax.value - u).max(0.0);
-            let scale = if one_value(l, u) {
+            let scale = if self.is_equation(r) {
                 self.row_reach[r] + u.abs()
             } else {
                 width(l, u, self.row_reach[r])
@@ -271,7 +276,7 @@ impl Bounded {
             let (rho, error) = (gradient[c].value, gradient[c].error());
             let violation = (l - x[c]).max(x[c] - u).max(0.0);
             if violation > 0.0 {
-                let scale = if one_value(l, u) {
+                let scale = if one_value(l, u, 0.0) {
                     self.reach[c]
                 } else {
                     width(l, u, self.reach[c])
@@ -357,9 +362,12 @@ impl Bounded {
     }
 }
 
-/// Whether two sides are one value, up to rounding.
-pub(crate) fn one_value(l: f64, u: f64) -> bool {
-    u.is_finite() && u - l <= ONE_VALUE * (1.0 + u.abs())
+/// Whether two sides are one value, up to rounding of what moves by `reach`.
+pub(crate) fn one_value(l: f64, u: f64, reach: f64) -> bool {
+    // Zero, divided and rounded outwards, has a width as well.
+    l.is_finite()
+        && u.is_finite()
+        && u - l <= ONE_VALUE * reach.max(l.abs()).max(u.abs()) + f64::MIN_POSITIVE
 }
 
 /// What a violation of two sides is compared with.

@@ -213,7 +213,7 @@ impl Kernel {
             }
         }
         let (mut lower, mut upper) = (form.lower.clone(), form.upper.clone());
-        let fixed: Vec<bool> = (0..n).map(|k| one_value(lower[k], upper[k])).collect();
+        let fixed: Vec<bool> = (0..n).map(|k| one_value(lower[k], upper[k], 0.0)).collect();
         let crossed = (0..n)
             .filter(|&k| fixed[k])
             .map(|k| (lower[k] - upper[k]) / (1.0 + upper[k].abs()))
@@ -243,8 +243,8 @@ impl Kernel {
             let entries = row.entries.iter().copied();
             entries.filter(|e| !fixed[e.0] && e.1 != 0.0).collect()
         };
-        let (equations, rows): (Vec<usize>, Vec<usize>) = (0..form.rows.rows())
-            .partition(|&row| one_value(form.row_lower[row], form.row_upper[row]));
+        let (equations, rows): (Vec<usize>, Vec<usize>) =
+            (0..form.rows.rows()).partition(|&row| form.is_equation(row));
         let (equations, mut spare): (Vec<Incoming>, Vec<Incoming>) = equations
             .into_iter()
             .map(incoming)
@@ -434,19 +434,20 @@ impl Kernel {
     }
 
     /// By how much `x` misses the rows that the equations determine: the most,
-    /// relative as for an equation.
-    fn implied_violation(&self, x: &[f64]) -> f64 {
-        let mut most = 0.0_f64;
+    /// relative as for an equation; first beyond their fuzz, then in all.
+    fn implied_violation(&self, x: &[f64]) -> (f64, f64) {
+        let (mut beyond, mut all) = (0.0_f64, 0.0_f64);
         for row in &self.implied {
             let value: f64 = row.row.iter().map(|&(c, v)| v * x[c]).sum();
-            let missed = (row.lower - value).max(value - row.upper) - row.fuzz;
+            let missed = (row.lower - value).max(value - row.upper).max(0.0);
             let size = [row.lower, row.upper]
                 .into_iter()
                 .filter(|v| v.is_finite())
                 .fold(1.0_f64, |a, v| a.max(1.0 + v.abs()));
-            most = most.max(missed.max(0.0) / size);
+            beyond = beyond.max((missed - row.fuzz).max(0.0) / size);
+            all = all.max(missed / size);
         }
-        most
+        (beyond, all)
     }
 
     fn is_fixed(&self, k: usize) -> bool {
@@ -1201,7 +1202,7 @@ impl<'k, 'a> Run<'k, 'a> {
             sensitivity.fill(0.0);
             rate.fill(0.0);
         }
-        let implied = self.k.implied_violation(&self.x);
+        let (implied, missed) = self.k.implied_violation(&self.x);
         let k = &*self.k;
         let x: Vec<f64> = (0..n)
             .map(|c| {
@@ -1224,7 +1225,7 @@ impl<'k, 'a> Run<'k, 'a> {
         let proof = k.form.certify(self.ask.price, &x, &multipliers);
         // What the equations determine could be met in their place.
         let steepest = self.y.iter().fold(0.0_f64, |a, y| a.max(y.abs()));
-        let cost_up = proof.cost_up + steepest * implied * self.os;
+        let cost_up = proof.cost_up + steepest * missed * self.os;
         // Multipliers of a point that rounding keeps from being feasible run
         // away; no point within the boxes costs more than this.
         let most = k.form.costliest(self.ask.price, &x);

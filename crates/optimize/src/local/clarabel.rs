@@ -77,7 +77,7 @@ impl Clarabel {
                 (false, false) => 0.0,
             })
             .collect();
-        let fixed = sides().map(|(&l, &u)| one_value(l, u)).collect();
+        let fixed = sides().map(|(&l, &u)| one_value(l, u, 0.0)).collect();
         Self {
             form,
             at,
@@ -169,7 +169,7 @@ impl Clarabel {
             .map(|r| {
                 let (entries, value) = self.row(r);
                 let (l, u) = (form.row_lower[r], form.row_upper[r]);
-                if one_value(l, u) {
+                if form.is_equation(r) {
                     let v = 0.5 * l + 0.5 * u - value;
                     stack.push(&entries, v, v)
                 } else {

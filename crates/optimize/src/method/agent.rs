@@ -20,8 +20,11 @@ pub(super) const BACKLOG: u32 = 10;
 const WEIGHED: u32 = 2;
 /// How far the first answer is drawn, in lengths of the barrier's metric.
 const REACH: f64 = 2.0;
+/// The most that a determined equation may be missed by, of the row's scale:
+/// coarser quanta cannot be kept to.
+const FUZZ: f64 = 1e-6;
 /// The largest exponent of a sensitivity's row.
-const MOST_EXPONENT: u8 = 40;
+const MOST_EXPONENT: u8 = 34;
 /// Relative violation up to which an allotment counts as feasible.
 const FEASIBLE: f64 = 1e-8;
 /// Relative violation above which a solve that stopped short is of no use.
@@ -161,7 +164,10 @@ impl Agent {
         let count = touching(&frame);
         let mut at_allotment = local_solver(solver, &member.problem, &member.b, &held);
         for (j, &r) in member.rows.iter().enumerate() {
-            at_allotment.allow(j, (count[r] + 1.0) * frame.rows[r].quantum);
+            if kinds[j] == RowKind::Equal {
+                let row = &frame.rows[r];
+                at_allotment.allow(j, ((count[r] + 1.0) * row.quantum).min(FUZZ * row.scale));
+            }
         }
         let own_weight = kernel.cost_scale(&[]);
         Self {
@@ -294,13 +300,8 @@ impl Agent {
                     value,
                 })
                 .collect(),
-            barrier_weight: to_quanta("the barrier weight", self.own_weight, COST, Round::Nearest)?,
-            barrier_total: to_quanta(
-                "the barrier total",
-                self.own_weight * self.kernel.barriers() as f64,
-                COST,
-                Round::Nearest,
-            )?,
+            barrier_weight: weight_quanta(self.own_weight),
+            barrier_total: weight_quanta(self.own_weight * self.kernel.barriers() as f64),
         })
     }
 
@@ -323,7 +324,11 @@ impl Agent {
             });
         }
         Ok(Exchange {
-            cost: to_quanta("the cost", solved.cost_up, COST, Round::Up)?,
+            cost: to_quanta("the cost", solved.cost_up, COST, Round::Up).map_err(|_| {
+                AgentError::Unkept {
+                    violation: solved.infeasibility,
+                }
+            })?,
             x: solved.x,
         })
     }
@@ -405,7 +410,10 @@ impl Agent {
             if self.costs.contains_key(&at) {
                 continue;
             }
-            let allotment = self.make_allotment(&call, call.candidates[c])?;
+            // One that is out of range is declined like any other that does not do.
+            let allotment = self
+                .make_allotment(&call, call.candidates[c])
+                .unwrap_or_default();
             let cost = match &allotment {
                 Some(a) => {
                     let solved = self.hold_to(a);
@@ -854,6 +862,13 @@ fn towards(solved: &Solved, centre: &[f64], kinds: &[RowKind], mu: f64) -> Vec<f
         .zip(&moved)
         .map(|(s, m)| s + part * m)
         .collect()
+}
+
+/// A weight in cost quanta, or the largest that messages hold: it is a scale, and
+/// bounds nothing.
+fn weight_quanta(v: f64) -> i64 {
+    let most = fixed::from_quanta(i64::MAX >> 2, COST);
+    to_quanta("the barrier weight", v.min(most), COST, Round::Nearest).unwrap_or(i64::MAX >> 2)
 }
 
 fn keeps(solved: &Solved) -> bool {

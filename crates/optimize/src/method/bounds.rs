@@ -14,6 +14,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::coupled::RowKind;
 use crate::method::fixed::{self, COST};
 use crate::method::frame::Frame;
 use crate::method::{AllotmentCost, Call, DualValue};
@@ -85,7 +86,12 @@ impl Bounds {
             for (l, row) in point.price.iter().zip(&frame.rows) {
                 offset += l * row.rhs_value();
                 size += (l * row.rhs_value()).abs();
-                rounding += 0.5 * (l * row.quantum).abs();
+                // Equations are rounded to the nearest, limits down.
+                let part = match row.kind {
+                    RowKind::Equal => 0.5,
+                    RowKind::AtMost => 1.0,
+                };
+                rounding += part * (l * row.quantum).abs();
             }
             let up = offset + rounding + 1e-15 * frame.rows.len() as f64 * size;
             let quanta = (up / COST).ceil();
@@ -169,7 +175,7 @@ impl Bounds {
         self.upper.map(|u| u.1)
     }
 
-    /// `(upper − lower) / max(|upper|, one quantum)`, if both are known.
+    /// `(upper − lower) / max(|upper|, 2⁻¹⁰ cost units)`, if both are known.
     pub fn relative_gap(&self) -> Option<f64> {
         let (l, u) = (self.lower?.0, self.upper?.0);
         Some(relative_gap(l, u))
@@ -182,7 +188,18 @@ impl Bounds {
     }
 }
 
+/// Whether bounds this far apart certify `wanted`. Bounds that contradict each
+/// other by more than that certify nothing: allotments were then kept to only
+/// within quanta that are too coarse.
+pub fn certifies(gap: f64, wanted: f64) -> bool {
+    gap.abs() <= wanted
+}
+
+/// The least cost that a gap is relative to, in cost quanta: beside a smaller one
+/// the rounding of the members' values would count.
+const LEAST_COST: u128 = 1 << 20;
+
 /// The relative gap between two bounds in cost quanta.
 pub(crate) fn relative_gap(lower: i128, upper: i128) -> f64 {
-    (upper - lower) as f64 / (upper.unsigned_abs().max(1)) as f64
+    (upper - lower) as f64 / (upper.unsigned_abs().max(LEAST_COST)) as f64
 }

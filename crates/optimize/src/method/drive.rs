@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::coupled::{Coupled, RowKind};
 use crate::local::SolverName;
 use crate::method::agent::{Agent, AgentError, Exchange};
-use crate::method::bounds::{Bounds, Candidate, relative_gap};
+use crate::method::bounds::{Bounds, Candidate, certifies, relative_gap};
 use crate::method::explain::{Infeasibility, explain};
 use crate::method::fixed::{self, COST};
 use crate::method::fold::Fold;
@@ -82,7 +82,7 @@ impl Outcome {
     pub fn rounds_to(&self, gap: f64) -> Option<u32> {
         self.rounds
             .iter()
-            .find(|r| r.gap.is_some_and(|g| g <= gap))
+            .find(|r| r.gap.is_some_and(|g| certifies(g, gap)))
             .map(|r| r.round)
     }
 }
@@ -207,7 +207,10 @@ pub(crate) fn run(
             break;
         }
         let mut wanted = |bounds: &Bounds| {
-            bounds.relative_gap().is_some_and(|g| g <= drive.gap) || enough(bounds, round)
+            bounds
+                .relative_gap()
+                .is_some_and(|g| certifies(g, drive.gap))
+                || enough(bounds, round)
         };
         // What a candidate really costs is known when it has been settled on.
         while wanted(fold.bounds()) {

@@ -234,8 +234,9 @@ impl Frame {
             .enumerate()
             .map(|(at, &r)| {
                 let row = &self.rows[r];
-                // Sums were added in floating point: leave them a little room.
-                let room = 1e-9 * row.scale;
+                // Sums were added in floating point, and the right-hand side was
+                // rounded: leave them a little room.
+                let room = 1e-9 * row.scale + row.quantum;
                 let mut upper = row.rhs_value() - least[r] + room;
                 let mut lower = match row.kind {
                     RowKind::Equal => row.rhs_value() - most[r] - room,

@@ -31,7 +31,7 @@ mod qp;
 mod sums;
 
 pub use agent::{Agent, AgentError, Exchange};
-pub use bounds::{Bounds, Candidate};
+pub use bounds::{Bounds, Candidate, certifies};
 pub(crate) use drive::run;
 pub use drive::{Drive, DriveError, Outcome, RoundLog, solve};
 pub use explain::{ExplainError, Infeasibility, Missing, explain, lacks, relaxed};

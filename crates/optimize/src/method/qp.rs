@@ -3,8 +3,8 @@
 //!
 //! Primal active-set with whole sets exchanged at once, then one at a time
 //! once sets have been seen to cycle (Júdice & Pires, 1994, block principal
-//! pivoting with a finite fallback). Ties go to the lower index; the order of
-//! the arithmetic is fixed.
+//! pivoting with a finite fallback: the last row that is wrong, Murty's rule from
+//! the other end). The order of the arithmetic is fixed.
 
 use crate::dense;
 
