@@ -154,6 +154,34 @@ fn a_distributed_method_is_held_against_the_reference() {
     assert_eq!(failed(&report, Law::Bounds), Some(0));
 }
 
+/// Cases on which a method once found no plan or a bad one: prices that ran away
+/// along dependent rows, a first answer drawn through a bound, limits whose spare
+/// capacity nobody had, a settlement that cost more than its candidate.
+#[test]
+fn cases_that_once_failed_hold() {
+    for seed in [
+        629_697_224_597_940_890,
+        4_040_178_959_772_485_439,
+        8_256_554_378_785_138_544,
+        17_331_020_131_802_233_245,
+        24_000_089,
+        55_000_182,
+        159_000_494,
+        398_001_211,
+        853_002_576,
+    ] {
+        let one = Suite {
+            cases: 1,
+            numeric_cases: 1,
+            seed,
+            distributed: Some(Method::ALADIN),
+            plant: None,
+        };
+        let report = one.run(&mut |_| {});
+        assert!(report.holds(), "{seed}: {report:?}");
+    }
+}
+
 /// Long: `cargo test -- --ignored`.
 #[test]
 #[ignore = "minutes"]

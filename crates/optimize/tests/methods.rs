@@ -97,6 +97,54 @@ fn what_is_missing_is_named() {
     }
 }
 
+/// Rounding alone must not keep a gap open where plans cost nothing.
+#[test]
+fn a_plan_that_costs_nothing_is_certified() {
+    let mut problem = short(&[5.0; 4], &[2.0; 4]);
+    for member in &mut problem.members {
+        let mut parts = member.problem.parts().clone();
+        parts.p = Sparse::from_triplets(4, 4, &[]);
+        parts.q = vec![0.0; 4];
+        member.problem = OpenProblem::new(parts).expect("a problem");
+    }
+    let found = solve(&problem, Drive::default()).expect("an answer");
+    assert!(found.gap.expect("bounds").abs() <= 1e-4, "{:?}", found.gap);
+    assert!(found.rounds.len() < 10, "{} rounds", found.rounds.len());
+}
+
+/// A limit is rounded down to its quantum, by nearly all of one here: the lower
+/// bound must hold for the limit as written.
+#[test]
+fn a_coarse_quantum_leaves_the_lower_bound_true() {
+    let mut problem = short(&[5.0; 4], &[2.0; 4]);
+    for (k, row) in problem.rows.iter_mut().enumerate() {
+        row.kind = RowKind::AtMost;
+        row.rhs = -0.5 + 0.1 * k as f64 - 1e-7;
+    }
+    let best = central::solve(&problem).expect("an optimum").value;
+    let frame = Frame::new(&problem, |_| Some(0.125), |_| None).expect("a frame");
+    let frame = Arc::new(frame);
+    let mut fold = Fold::new(frame.clone(), MethodName::Aladin);
+    let make = |(i, m)| Agent::new(frame.clone(), i, m, MethodName::Aladin, SolverName::Auto);
+    let mut agents: Vec<Agent> = problem.members.iter().enumerate().map(make).collect();
+    for _ in 0..12 {
+        let call = fold.call().clone();
+        let replies: Vec<(usize, Reply)> = agents
+            .iter_mut()
+            .map(|agent| {
+                agent.hear(&call);
+                (agent.index(), agent.reply().expect("an answer"))
+            })
+            .collect();
+        let counted: Vec<(usize, &Reply)> = replies.iter().map(|(i, r)| (*i, r)).collect();
+        fold.close(&counted);
+    }
+    let lower = fold.bounds().lower().expect("a bound");
+    assert!(lower <= best + 1e-6, "{lower} lies above {best}");
+    let upper = fold.bounds().upper().expect("a plan");
+    assert!(upper >= best - 1e-6, "{upper} lies below {best}");
+}
+
 fn frame_of(problem: &Coupled) -> Arc<Frame> {
     Arc::new(Frame::new(problem, |_| None, |_| None).expect("a frame"))
 }
