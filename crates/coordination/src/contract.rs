@@ -3,16 +3,18 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use cosmosmesh_identity::PublicKey;
+use cosmosmesh_log::{AuthorIx, MAX_DEPS, Terms, TermsError};
 use cosmosmesh_mission::{
-    Attempt, ContractHash, ContractId, Delta, EncodeError, Envelope, Epoch, Finite, MemberId,
-    Payload,
+    Attempt, AuthorId, Commitment, ContractHash, ContractId, Delta, EncodeError, Envelope, Epoch,
+    Finite, MemberId, Payload,
 };
 use cosmosmesh_optimize::coupled::RowKind;
 use cosmosmesh_optimize::method::{Frame, MethodName};
 
 use crate::wire::{RowNames, WireError, member_names};
 
-/// The terms: rows, quanta, limits, roles, method, and when to stop.
+/// The terms: rows, quanta, limits, roles, keys, method, and when to stop.
 #[derive(Debug, Clone)]
 pub struct Contract {
     id: ContractId,
@@ -24,6 +26,9 @@ pub struct Contract {
     method: MethodName,
     gap: f64,
     hash: ContractHash,
+    terms: Arc<Terms>,
+    /// The members' places among the authors of the log.
+    authors: Vec<AuthorIx>,
 }
 
 /// Why there is no contract.
@@ -36,6 +41,24 @@ pub enum ContractError {
     /// The closer is no member.
     #[error("the closer {0} is no member of the contract")]
     Closer(MemberId),
+    /// There are not as many keys as members.
+    #[error("{keys} keys for {members} members")]
+    Keys {
+        /// The keys.
+        keys: usize,
+        /// The members.
+        members: usize,
+    },
+    /// A closing names the last message of each member as its parents, and an
+    /// entry has at most so many.
+    #[error("{0} members, at most {MAX_DEPS} can agree in one contract")]
+    Members(usize),
+    /// The name of a member is no author's.
+    #[error("{0} cannot be an author")]
+    Author(MemberId),
+    /// The keys do not fit.
+    #[error(transparent)]
+    Terms(#[from] TermsError),
     /// The gap is no positive number.
     #[error("the gap to stop at is {0}; it must be a positive number")]
     Gap(f64),
@@ -132,11 +155,16 @@ fn waiting(frame: &Frame) -> Option<(usize, usize)> {
     Some((first, second))
 }
 
+fn author(member: &MemberId) -> Result<AuthorId, ContractError> {
+    AuthorId::new(member.as_str()).map_err(|_| ContractError::Author(member.clone()))
+}
+
 /// The only attempt of a round that there is.
 const ATTEMPT: Attempt = Attempt(0);
 
 impl Contract {
-    /// The contract over a frame. `closer` closes the rounds.
+    /// The contract over a frame. `keys` are the members', in the order of the
+    /// frame: what they say is signed with them. `closer` closes the rounds.
     ///
     /// # Errors
     ///
@@ -145,6 +173,7 @@ impl Contract {
         id: ContractId,
         epoch: Epoch,
         frame: Arc<Frame>,
+        keys: &[PublicKey],
         closer: &MemberId,
         method: MethodName,
         gap: f64,
@@ -164,7 +193,22 @@ impl Contract {
                 second: members[second].clone(),
             });
         }
-        let hash = ContractHash::of(&record(&id, epoch, &frame, at, method, gap)?)?;
+        if members.len() > MAX_DEPS {
+            return Err(ContractError::Members(members.len()));
+        }
+        if keys.len() != members.len() {
+            return Err(ContractError::Keys {
+                keys: keys.len(),
+                members: members.len(),
+            });
+        }
+        let hash = ContractHash::of(&record(&id, epoch, &frame, keys, at, method, gap)?)?;
+        let names_of = members.iter().map(author).collect::<Result<Vec<_>, _>>()?;
+        let with_keys = names_of.iter().cloned().zip(keys.iter().copied());
+        let closers = BTreeSet::from([names_of[at].clone()]);
+        let terms = Terms::new(hash, with_keys.collect(), &BTreeSet::new(), &closers, 1)?;
+        let place = |name| terms.place(name).expect("every member is an author");
+        let authors = names_of.iter().map(place).collect();
         Ok(Self {
             id,
             epoch,
@@ -175,6 +219,8 @@ impl Contract {
             method,
             gap,
             hash,
+            terms: Arc::new(terms),
+            authors,
         })
     }
 
@@ -221,6 +267,30 @@ impl Contract {
     /// What every message names.
     pub fn hash(&self) -> ContractHash {
         self.hash
+    }
+
+    /// Who may write to the log of this contract, and with which keys.
+    pub fn terms(&self) -> &Arc<Terms> {
+        &self.terms
+    }
+
+    /// The place of member `index` among the authors of the log.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such member.
+    pub fn author(&self, index: usize) -> AuthorIx {
+        self.authors[index]
+    }
+
+    /// The member at a place among the authors of the log.
+    ///
+    /// # Panics
+    ///
+    /// If the place is of another log.
+    pub fn member(&self, author: AuthorIx) -> usize {
+        let at = self.authors.iter().position(|a| *a == author);
+        at.expect("every author is a member")
     }
 
     /// Checks what a message says about itself: hash, author, role, contract,
@@ -335,6 +405,7 @@ cosmosmesh_mission::canonical_record!(RowRecord {
 
 struct MemberRecord {
     name: MemberId,
+    key: Commitment,
     rows: Vec<u32>,
     least: Vec<Finite>,
     most: Vec<Finite>,
@@ -342,6 +413,7 @@ struct MemberRecord {
 
 cosmosmesh_mission::canonical_record!(MemberRecord {
     name,
+    key,
     rows,
     least,
     most
@@ -351,6 +423,7 @@ fn record(
     id: &ContractId,
     epoch: Epoch,
     frame: &Frame,
+    keys: &[PublicKey],
     closer: usize,
     method: MethodName,
     gap: f64,
@@ -381,9 +454,12 @@ fn record(
     let members = member_names(frame)?
         .into_iter()
         .zip(&frame.members)
-        .map(|(name, m)| {
+        .zip(keys)
+        .map(|((name, m), key)| {
             Ok(MemberRecord {
                 name,
+                // Bytes, in a type that has an encoding.
+                key: Commitment(*key.as_bytes()),
                 rows: m.rows.iter().map(|r| *r as u32).collect(),
                 least: m
                     .least

@@ -15,7 +15,8 @@ use cosmosmesh_coordination::contract::Contract;
 use cosmosmesh_coordination::ledger::Ledger;
 use cosmosmesh_coordination::member::{Member, MemberError};
 use cosmosmesh_coordination::progress::{ClosedRound, Phase, Plan};
-use cosmosmesh_mission::{Canonical as _, Delta, Envelope, Payload, UtcSeconds};
+use cosmosmesh_log::Verified;
+use cosmosmesh_mission::{Delta, Payload, UtcSeconds};
 
 use crate::network::{Carried, Network, UnknownNode};
 
@@ -52,7 +53,7 @@ pub struct TimedRound {
 /// How an agreement ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// Every message.
+    /// Every entry.
     pub ledger: Ledger,
     /// The rounds.
     pub rounds: Vec<TimedRound>,
@@ -60,8 +61,8 @@ pub struct Ended {
     pub plan: Option<Plan>,
     /// Who could not go on, and why, if that ended the agreement.
     pub stopped: Option<Stopped>,
-    /// How many messages of each member were refused: they never were part of
-    /// the agreement. Those that were left out are in the ledger's state.
+    /// How many statements of each member were never made, because they have no
+    /// encoding. Those that were left out are in the ledger's state.
     pub refused: Vec<u64>,
     /// The last lower bound, cost units.
     pub lower: Option<f64>,
@@ -88,9 +89,9 @@ pub struct Stopped {
     pub source: Box<MemberError>,
 }
 
-/// What becomes of a message on its way out of the member of that number:
+/// What becomes of a statement before the member of that number signs it:
 /// nothing, itself, or whatever a test puts in its place.
-pub type Tamper<'a> = dyn FnMut(usize, Envelope) -> Vec<Envelope> + 'a;
+pub type Tamper<'a> = dyn FnMut(usize, Payload) -> Vec<Payload> + 'a;
 
 /// An event, ordered by time and then by when it was planned.
 #[derive(Debug)]
@@ -102,8 +103,9 @@ struct Event {
 
 #[derive(Debug)]
 enum What {
-    /// Messages arrive at a member.
-    Arrive(usize, Vec<Envelope>),
+    /// Entries arrive at a member, each checked by whoever sent it into the
+    /// network: all members hold the same keys.
+    Arrive(usize, Vec<Verified>),
     /// A member has finished thinking.
     Act(usize),
     /// The round must close; of which closing it is.
@@ -143,7 +145,7 @@ pub fn run(
     terms: Terms,
     watch: &mut dyn FnMut(&TimedRound) -> bool,
 ) -> Result<Ended, UnknownNode> {
-    let honest = &mut |_, envelope| vec![envelope];
+    let honest = &mut |_, payload| vec![payload];
     run_tampered(contract, members, plan, terms, honest, watch)
 }
 
@@ -176,7 +178,6 @@ pub fn run_tampered(
         acknowledged: vec![0; members.len()],
         reply_bytes: vec![0; members.len()],
         thinking: vec![false; members.len()],
-        refused: vec![0; members.len()],
         members,
         tamper,
         rounds: Vec::new(),
@@ -185,6 +186,11 @@ pub fn run_tampered(
     };
     let stopped = run.until_ended(watch).err();
     Ok(run.finish(stopped))
+}
+
+/// What an entry takes on a link, overheads aside.
+fn bytes(e: &Verified) -> u64 {
+    e.entry().to_bytes().len() as u64
 }
 
 struct Run<'a, 't> {
@@ -199,9 +205,8 @@ struct Run<'a, 't> {
     now_s: f64,
     members: Vec<Member>,
     tamper: &'a mut Tamper<'t>,
-    refused: Vec<u64>,
     /// Every opening so far, and its size.
-    openings: Vec<(Envelope, u64)>,
+    openings: Vec<(Verified, u64)>,
     /// How many openings each member is known to have.
     acknowledged: Vec<usize>,
     /// Size of each member's last answer.
@@ -242,10 +247,10 @@ impl Run<'_, '_> {
         }
     }
 
-    /// The closer's own message, which is part of the agreement at once.
-    fn record(&mut self, opening: &Envelope) -> Result<(), Stopped> {
-        let inserted = self.ledger.insert(opening.clone());
-        inserted.map_err(self.at(self.contract.closer()))?;
+    /// What a member has said is part of the agreement at once.
+    fn record(&mut self, by: usize, said: &Verified) -> Result<(), Stopped> {
+        let taken = self.ledger.insert(said.clone());
+        taken.map_err(self.at(by))?;
         Ok(())
     }
 
@@ -265,17 +270,17 @@ impl Run<'_, '_> {
 
     /// Sends an opening to every member, with all those that it may lack, and
     /// sets the deadline by the contact plan.
-    fn publish(&mut self, opening: Envelope) -> Result<(), Stopped> {
+    fn publish(&mut self, opening: Verified) -> Result<(), Stopped> {
         let c = self.contract.closer();
-        let bytes = opening.to_cbor().map_err(self.at(c))?.len() as u64;
-        self.record(&opening)?;
+        let bytes = bytes(&opening);
+        self.record(c, &opening)?;
         self.openings.push((opening, bytes));
         let limit_s = self.now_s + self.terms.round_limit_s;
         let mut deadline_s = self.now_s;
         let waits_for_rounding = matches!(self.closer.progress().phase(), Phase::Settling(_));
         for i in 0..self.members.len() {
             let missing = &self.openings[self.acknowledged[i]..];
-            let bundle: Vec<Envelope> = missing.iter().map(|(e, _)| e.clone()).collect();
+            let bundle: Vec<Verified> = missing.iter().map(|(e, _)| e.clone()).collect();
             let size: u64 = missing.iter().map(|(_, b)| b).sum();
             if i == c {
                 self.plan(self.now_s, What::Arrive(i, bundle));
@@ -321,12 +326,12 @@ impl Run<'_, '_> {
         watch: &mut dyn FnMut(&TimedRound) -> bool,
     ) -> Result<(), Stopped> {
         match what {
-            What::Arrive(i, envelopes) => {
-                for e in &envelopes {
-                    // A member passes over what it refuses. It was counted when
-                    // it was sent, or is among what the ledger leaves out.
+            What::Arrive(i, entries) => {
+                for e in &entries {
+                    // A member passes over what does not fit. It is among what the
+                    // ledger leaves out.
                     let _ = self.members[i].hear(e);
-                    if i == self.contract.closer() && self.closer.take(e).is_ok() {
+                    if i == self.contract.closer() {
                         self.note_acknowledgement(e);
                     }
                 }
@@ -338,8 +343,11 @@ impl Run<'_, '_> {
             What::Act(i) => {
                 self.thinking[i] = false;
                 let now = self.clock();
-                let said = self.members[i].act(now).map_err(self.at(i))?;
-                self.send_out(i, said);
+                let tamper = &mut *self.tamper;
+                let mut voice = |payload| tamper(i, payload);
+                let said = self.members[i].act_in(now, &mut voice);
+                let said = said.map_err(self.at(i))?;
+                self.send_out(i, &said)?;
             }
             What::Deadline(closing) => {
                 // A deadline only prompts; one that was overtaken says nothing.
@@ -349,6 +357,7 @@ impl Run<'_, '_> {
                 return Ok(());
             }
         }
+        self.closer.look(self.members[self.contract.closer()].log());
         if self.closer.answered().iter().all(|a| *a)
             && self.closer.progress().phase() != Phase::Agreed
         {
@@ -358,7 +367,8 @@ impl Run<'_, '_> {
     }
 
     /// The prices that an answer names are there; so are all earlier ones.
-    fn note_acknowledgement(&mut self, e: &Envelope) {
+    fn note_acknowledgement(&mut self, e: &Verified) {
+        let Ok(e) = e.entry().envelope() else { return };
         if let (Payload::SharedVariables(s), Some(i)) =
             (&e.payload, self.contract.place(e.author.as_str()))
         {
@@ -368,50 +378,49 @@ impl Run<'_, '_> {
         }
     }
 
-    fn send_out(&mut self, from: usize, said: Vec<Envelope>) {
-        let c = self.contract.closer();
-        // Answers go to the closer; allocations to all members of the coupling
-        // as well. Messages for one receiver travel together.
-        let mut bundles: BTreeMap<usize, (Vec<Envelope>, u64)> = BTreeMap::new();
-        let mut sent = Vec::new();
-        for e in said {
-            sent.extend((self.tamper)(from, e));
+    /// Sends what a member says, and what it said and nobody has closed with yet.
+    fn send_out(&mut self, from: usize, said: &[Verified]) -> Result<(), Stopped> {
+        if said.is_empty() {
+            return Ok(());
         }
-        for e in sent {
-            // What has no encoding cannot be sent at all.
-            let Ok(bytes) = e.to_cbor() else {
-                self.refused[from] += 1;
+        let c = self.contract.closer();
+        // Everything goes to the closer; allocations to all members of the
+        // coupling as well. Messages for one receiver travel together.
+        let mut bundles: BTreeMap<usize, Vec<Verified>> = BTreeMap::new();
+        let unheard: Vec<Verified> = self.members[from].unheard().cloned().collect();
+        for e in said {
+            self.record(from, e)?;
+            let Ok(envelope) = e.entry().envelope() else {
                 continue;
             };
-            let bytes = bytes.len() as u64;
-            if self.ledger.insert(e.clone()).is_err() {
-                self.refused[from] += 1;
-            }
-            let mut to = vec![c];
-            match &e.payload {
+            match &envelope.payload {
                 Payload::PlanDelta(d) => {
                     let Delta::Allocation { coupling, .. } = &d.delta else {
                         continue;
                     };
-                    to.extend(self.touching(coupling.as_str()));
+                    for to in self.touching(coupling.as_str()) {
+                        if to != c {
+                            bundles.entry(to).or_default().push(e.clone());
+                        }
+                    }
                 }
-                _ => self.reply_bytes[from] = bytes,
-            }
-            to.sort_unstable();
-            to.dedup();
-            for i in to {
-                let bundle = bundles.entry(i).or_default();
-                bundle.0.push(e.clone());
-                bundle.1 += bytes;
+                _ => self.reply_bytes[from] = bytes(e),
             }
         }
-        for (to, (bundle, bytes)) in bundles {
+        if !unheard.is_empty() {
+            bundles.insert(c, unheard);
+        }
+        for (to, bundle) in bundles {
             if to == from {
                 self.plan(self.now_s, What::Arrive(to, bundle));
-            } else if let Some(arrival) = self.network.send(from, to, bytes, self.now_s) {
+                continue;
+            }
+            let size = bundle.iter().map(bytes).sum();
+            if let Some(arrival) = self.network.send(from, to, size, self.now_s) {
                 self.plan(arrival, What::Arrive(to, bundle));
             }
         }
+        Ok(())
     }
 
     fn touching(&self, coupling: &str) -> Vec<usize> {
@@ -445,7 +454,7 @@ impl Run<'_, '_> {
             self.rounds.push(round);
             if !go_on {
                 self.ended = true;
-                return self.record(&opening);
+                return self.record(c, &opening);
             }
         }
         let agreed = self.closer.progress().phase() == Phase::Agreed;
@@ -455,7 +464,7 @@ impl Run<'_, '_> {
                 && self.closer.progress().phase() == Phase::Rounds)
         {
             self.ended = true;
-            return self.record(&opening);
+            return self.record(c, &opening);
         }
         self.publish(opening)
     }
@@ -465,7 +474,7 @@ impl Run<'_, '_> {
         Ended {
             plan: progress.plan().cloned(),
             stopped,
-            refused: self.refused,
+            refused: self.members.iter().map(Member::unsaid).collect(),
             lower: progress.bounds().lower(),
             price: progress.call().points[0].price.clone(),
             x: self
