@@ -6,11 +6,12 @@ use std::sync::Arc;
 use cosmosmesh_identity::PublicKey;
 use cosmosmesh_log::{AuthorIx, MAX_DEPS, Terms, TermsError};
 use cosmosmesh_mission::{
-    Attempt, AuthorId, Commitment, ContractHash, ContractId, Delta, EncodeError, Envelope, Epoch,
-    Finite, MemberId, Payload,
+    Attempt, AuthorId, Canonical as _, Commitment, ContractHash, ContractId, DecodeError, Delta,
+    EncodeError, Envelope, Epoch, Finite, MemberId, Payload,
 };
 use cosmosmesh_optimize::coupled::RowKind;
-use cosmosmesh_optimize::method::{Frame, MethodName};
+use cosmosmesh_optimize::method::{Frame, FrameMember, FrameRow, MethodName};
+use cosmosmesh_optimize::problem::Name;
 
 use crate::wire::{RowNames, WireError, member_names};
 
@@ -76,6 +77,12 @@ pub enum ContractError {
     /// A number of the frame has no encoding.
     #[error("the contract has no encoding: {0}")]
     Encoding(#[from] EncodeError),
+    /// Bytes are no contract.
+    #[error("no contract: {0}")]
+    Decode(#[from] DecodeError),
+    /// Bytes are well formed, and still no contract.
+    #[error("no contract: {0}")]
+    Record(&'static str),
     /// A number of the frame is not finite.
     #[error("the contract names a number that is not finite")]
     NotFinite,
@@ -222,6 +229,96 @@ impl Contract {
             terms: Arc::new(terms),
             authors,
         })
+    }
+
+    /// The contract as a file: whoever has it and the log can compute the state.
+    ///
+    /// # Errors
+    ///
+    /// A contract beyond the limits of the encoding has none.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, ContractError> {
+        let key = |i| self.terms.key(self.author(i));
+        let keys: Vec<PublicKey> = (0..self.members.len())
+            .map(|i| *key(i).expect("every author has a key"))
+            .collect();
+        let (id, closer) = (&self.id, self.closer);
+        let record = record(
+            id,
+            self.epoch,
+            &self.frame,
+            &keys,
+            closer,
+            self.method,
+            self.gap,
+        );
+        Ok(record?.to_cbor()?)
+    }
+
+    /// Reads what [`Self::to_bytes`] writes.
+    ///
+    /// # Errors
+    ///
+    /// See [`ContractError`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ContractError> {
+        let record = Record::from_cbor(bytes)?;
+        let broken = |ok: bool, what| ok.then_some(()).ok_or(ContractError::Record(what));
+        let (members, rows) = (record.members.len(), record.rows.len());
+        let method = match record.method {
+            0 => MethodName::Aladin,
+            1 => MethodName::Admm,
+            _ => return Err(ContractError::Record("its method is unknown")),
+        };
+        let mut frame = Frame {
+            members: Vec::new(),
+            rows: Vec::new(),
+        };
+        let name =
+            |text: &str| Name::new(text).map_err(|_| ContractError::Record("a name of it is none"));
+        for row in &record.rows {
+            let positive = row.quantum.get() > 0.0 && row.scale.get() > 0.0;
+            broken(positive, "a quantum or scale is not positive")?;
+            broken((row.slack as usize) < members, "a slack member is none")?;
+            frame.rows.push(FrameRow {
+                coupling: name(row.coupling.as_str())?,
+                step: row.step,
+                kind: match row.kind {
+                    0 => RowKind::Equal,
+                    1 => RowKind::AtMost,
+                    _ => return Err(ContractError::Record("the kind of a row is unknown")),
+                },
+                quantum: row.quantum.get(),
+                rhs: row.rhs,
+                scale: row.scale.get(),
+                slack: row.slack as usize,
+            });
+        }
+        let mut keys = Vec::new();
+        for member in &record.members {
+            let own: Vec<usize> = member.rows.iter().map(|r| *r as usize).collect();
+            let ascending = own.is_sorted_by(|a, b| a < b) && own.last().is_none_or(|r| *r < rows);
+            broken(ascending, "a member's rows are not in order")?;
+            let limits = member.least.len() == own.len() && member.most.len() == own.len();
+            broken(limits, "a member has not a limit for each row")?;
+            let key = PublicKey::from_bytes(&member.key.0);
+            keys.push(key.map_err(|_| ContractError::Record("a key is none"))?);
+            frame.members.push(FrameMember {
+                name: name(member.name.as_str())?,
+                rows: own,
+                least: member.least.iter().map(|v| v.get()).collect(),
+                most: member.most.iter().map(|v| v.get()).collect(),
+            });
+        }
+        let closer = record.members.get(record.closer as usize);
+        let closer = closer.ok_or(ContractError::Record("its closer is no member"))?;
+        Self::new(
+            record.id,
+            record.epoch,
+            Arc::new(frame),
+            &keys,
+            &closer.name,
+            method,
+            record.gap.get(),
+        )
     }
 
     /// Its name.

@@ -93,6 +93,14 @@ impl Ledger {
         self.log.insert(verified)
     }
 
+    /// What is final: the past of the last closing. Nothing that comes later
+    /// changes it. All else is provisional: said, and part of nothing yet.
+    #[must_use]
+    pub fn settled(&self) -> Self {
+        let last = self.closings().pop().map(|closing| closing.ix);
+        Self::of(self.contract.clone(), self.log.at(last.as_slice()))
+    }
+
     /// The state that follows from the entries.
     pub fn state(&self) -> State {
         let mut progress = Progress::new(self.contract.clone());

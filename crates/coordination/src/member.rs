@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use cosmosmesh_identity::SecretKey;
-use cosmosmesh_log::{Draft, Log, Refused as NotTaken, Verified};
+use cosmosmesh_log::{Draft, Log, Refused as NotTaken, Taken, Verified};
 use cosmosmesh_mission::{
     AuthorId, BootEpoch, Commitment, CouplingId, Delta, DualVariables, EncodeError, Envelope,
     MessageId, Payload, PlanDelta, PricesId, Seq, UtcSeconds, Version,
@@ -171,6 +171,15 @@ impl Member {
     /// The newest prices that it has heard of.
     pub fn newest(&self) -> u32 {
         self.newest
+    }
+
+    /// Takes an entry into its log, and does nothing about it.
+    ///
+    /// # Errors
+    ///
+    /// When the log does not take it.
+    pub fn hold(&mut self, verified: Verified) -> Result<Taken, NotTaken> {
+        self.log.insert(verified)
     }
 
     /// Takes an entry.

@@ -8,6 +8,7 @@ use cosmosmesh_coordination::ledger::Ledger;
 use cosmosmesh_coordination::member::{Member, MemberError};
 use cosmosmesh_coordination::wire::WireError;
 use cosmosmesh_identity::SecretKey;
+use cosmosmesh_log::Log;
 use cosmosmesh_mission::{AssetId, ContractId, DomainId, Epoch, MemberId, ProblemVersion};
 use cosmosmesh_optimize::central::{self, CentralError};
 use cosmosmesh_optimize::coupled::Coupled;
@@ -93,7 +94,13 @@ pub struct Figures {
     pub bytes_sent: u64,
     /// How long the agreement took in the mission's time, in seconds.
     pub virtual_time_s: f64,
-    /// Digest of the log and of the state that follows from it.
+    /// What the meetings after the end sent, until every member held every entry.
+    pub drained_bytes: u64,
+    /// Entries that are final: the past of the last closing.
+    pub final_entries: usize,
+    /// Entries that were said and are part of nothing yet.
+    pub provisional_entries: usize,
+    /// Digest of the final entries and of the state that follows from them.
     pub state_digest: String,
     /// Everything that is wrong with the plan, as sentences.
     pub violations: Vec<String>,
@@ -108,6 +115,8 @@ pub struct Run {
     pub report: Option<ReportData>,
     /// Every entry.
     pub ledger: Ledger,
+    /// Each member's own log.
+    pub logs: Vec<(MemberId, Log)>,
 }
 
 /// Why a run did not take place.
@@ -400,7 +409,15 @@ fn finish(
     ended: Ended,
 ) -> Result<Run, RunError> {
     let state = ended.ledger.state();
+    let settled = ended.ledger.settled();
     let mut violations = Vec::new();
+    let members = contract.members().iter().cloned();
+    let logs: Vec<_> = members.zip(ended.logs.clone()).collect();
+    for (member, log) in &logs {
+        if log.digest() != ended.ledger.log().digest() {
+            violations.push(format!("the log of {member} is not that of the others"));
+        }
+    }
     if let Some((id, why)) = &state.fault {
         violations.push(format!("closing {id} is at fault: {why}"));
     }
@@ -464,7 +481,12 @@ fn finish(
         messages: ended.sent.messages,
         bytes_sent: ended.sent.bytes,
         virtual_time_s: ended.virtual_time_s,
-        state_digest: blake3::Hash::from_bytes(state.digest).to_hex().to_string(),
+        drained_bytes: ended.drained_bytes,
+        final_entries: settled.log().len(),
+        provisional_entries: ended.ledger.log().len() - settled.log().len(),
+        state_digest: blake3::Hash::from_bytes(settled.state().digest)
+            .to_hex()
+            .to_string(),
         violations,
     };
     (figures.bound, figures.bound_reason) = bound(&figures, ended.rounds.len());
@@ -488,6 +510,7 @@ fn finish(
             figures,
             report: None,
             ledger: ended.ledger,
+            logs,
         });
     };
     let solution = mission.report(&x);
@@ -513,6 +536,7 @@ fn finish(
         figures,
         report: Some(report),
         ledger: ended.ledger,
+        logs,
     })
 }
 

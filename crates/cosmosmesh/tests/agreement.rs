@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cosmosmesh::run::{Options, Run, run, shipped_scenario, signing_key};
+use cosmosmesh_coordination::contract::Contract;
 use cosmosmesh_coordination::ledger::Ledger;
 use cosmosmesh_log::{Draft, Entry};
 use cosmosmesh_mission::Payload;
@@ -125,6 +126,73 @@ fn the_state_is_a_function_of_the_set_of_messages() {
     assert!(state.missing.contains(&counted));
     assert_eq!(state.fault, None);
     assert_ne!(state.digest, digest);
+}
+
+#[test]
+fn every_member_ends_with_the_same_log_and_what_comes_later_is_provisional() {
+    for loss in [0.0, 0.3] {
+        let found = agree(&Options {
+            loss,
+            seed: 3,
+            gap: 1e-3,
+            ..Options::default()
+        });
+        assert!(found.figures.violations.is_empty(), "{:?}", found.figures);
+        assert_eq!(found.logs.len(), 4);
+        assert!(found.figures.drained_bytes > 0);
+        let contract = found.ledger.contract();
+        let digest = |ledger: &Ledger| {
+            let digest = ledger.settled().state().digest;
+            blake3::Hash::from_bytes(digest).to_hex().to_string()
+        };
+        for (member, log) in &found.logs {
+            let ledger = Ledger::of(contract.clone(), log.clone());
+            assert_eq!(digest(&ledger), found.figures.state_digest, "{member}");
+        }
+        // The contract as a file leads to the same.
+        let bytes = contract.to_bytes().expect("an encoding");
+        let read = Arc::new(Contract::from_bytes(&bytes).expect("a contract"));
+        assert_eq!(read.hash(), contract.hash());
+        let (_, log) = &found.logs[2];
+        let mut ledger = Ledger::of(read, log.clone());
+        assert_eq!(digest(&ledger), found.figures.state_digest);
+        // An entry that comes after the last closing is part of nothing yet.
+        let last = ledger.entries().find(|e| {
+            let tip = log.tip(contract.author(2)).expect("it said something");
+            log.find(&e.id()) == Some(tip)
+        });
+        let last = last.expect("its last").clone();
+        let mut envelope = last.envelope().expect("a message");
+        (envelope.seq.0, envelope.backlink) = (envelope.seq.0 + 1, Some(last.id()));
+        let late = Draft::of_envelope(&envelope, vec![]).expect("a draft");
+        let late = late.sign(&signing_key(3, 2)).expect("an entry");
+        let verified = log.terms().verify(late).expect("its author's");
+        ledger.insert(verified).expect("well placed");
+        assert_eq!(ledger.log().len(), log.len() + 1);
+        assert_eq!(digest(&ledger), found.figures.state_digest);
+        assert_ne!(ledger.state().digest, ledger.settled().state().digest);
+    }
+}
+
+#[test]
+fn bytes_that_are_no_contract_are_refused() {
+    let found = agree(&Options {
+        gap: 1e-2,
+        ..Options::default()
+    });
+    let contract = found.ledger.contract();
+    let bytes = contract.to_bytes().expect("an encoding");
+    for length in (0..bytes.len()).step_by(7) {
+        Contract::from_bytes(&bytes[..length]).expect_err("cut");
+    }
+    for at in 0..bytes.len() {
+        let mut bent = bytes.clone();
+        bent[at] ^= 1;
+        // What still is a contract is another one.
+        if let Ok(other) = Contract::from_bytes(&bent) {
+            assert_ne!(other.hash(), contract.hash(), "byte {at}");
+        }
+    }
 }
 
 #[test]

@@ -74,6 +74,9 @@ fn agree(method: MethodName, tamper: &mut Tamper<'_>) -> Ended {
 /// the liar's.
 fn sound(ended: &Ended, name: &str) {
     let state = ended.ledger.state();
+    for log in &ended.logs {
+        assert_eq!(log.digest(), ended.ledger.log().digest(), "{name}");
+    }
     assert_eq!(state.fault, None, "{name}");
     assert_eq!(state.progress.plan(), ended.plan.as_ref(), "{name}");
     for left_out in state.left_out.values() {
