@@ -81,7 +81,7 @@ pub enum Said {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Misfit {
-    /// It is no message of the vocabulary.
+    /// It is of a kind of the vocabulary, and cannot be read as that.
     #[error(transparent)]
     Unreadable(#[from] EntryError),
     /// What it says about itself is not of the contract.
@@ -105,13 +105,24 @@ pub struct LeftOut {
 /// The author of an entry and what it says, if that fits the contract.
 ///
 /// Whether the round that a reply names has asked for one is not checked here:
-/// that follows from the messages before it.
+/// that follows from the messages before it. Entries of other kinds than the
+/// vocabulary's (votes for checkpoints, revocations, what later versions say) are
+/// nothing to the fold, and no fault.
 ///
 /// # Errors
 ///
 /// When it is no message, not of the contract, or what it says does not fit it.
 pub fn read(contract: &Contract, entry: &Entry) -> Result<(usize, Said), Misfit> {
-    let envelope = entry.envelope()?;
+    let envelope = match entry.envelope() {
+        // The log's own kinds, and those of later versions: not for the fold.
+        Err(EntryError::Kind(_)) => {
+            let author = entry.header().author.as_str();
+            let place = contract.place(author);
+            let place = place.ok_or_else(|| Refused::Author(author.to_owned()))?;
+            return Ok((place, Said::Other));
+        }
+        read => read?,
+    };
     let place = contract.admit(&envelope)?;
     let (names, frame) = (contract.names(), contract.frame());
     let said = match envelope.payload {

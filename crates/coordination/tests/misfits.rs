@@ -250,6 +250,32 @@ fn a_body_that_cannot_be_read_is_left_out_and_named() {
 }
 
 #[test]
+fn the_logs_own_entries_and_unknown_kinds_are_no_fault() {
+    let mut a = Agreement::new(Family::Strong, MethodName::Aladin);
+    let opening = a.open();
+    a.ledger.insert(opening.clone()).expect("the closer's");
+    // The closer votes for a checkpoint of what it holds; member 3 says something
+    // that nobody here knows.
+    let at = a.ledger.log().find(&opening.entry().id()).expect("held");
+    let checkpoint = a.ledger.log().checkpoint(&[at], a.ledger.state().digest);
+    let vote = |d: &mut Draft| {
+        d.author = "member-000".parse().expect("a name");
+        (d.seq, d.backlink) = (cosmosmesh_mission::Seq(1), Some(opening.entry().id()));
+        checkpoint.as_ref().expect("one").say(d).expect("said");
+    };
+    let vote = first(&a, &mut { vote }, &key(0));
+    let unknown = first(&a, &mut |d| d.kind = Kind(1000), &key(3));
+    for entry in [vote, unknown] {
+        let verified = a.contract.terms().verify(entry).expect("an author's");
+        let taken = a.ledger.insert(verified).expect("an author's");
+        assert_eq!(taken.attached.len(), 1);
+    }
+    let state = a.ledger.state();
+    assert!(state.left_out.is_empty() && state.fault.is_none());
+    assert_eq!(a.ledger.log().sealed().len(), 1);
+}
+
+#[test]
 fn a_fork_found_out_later_changes_no_closed_round() {
     let mut a = Agreement::new(Family::Strong, MethodName::Aladin);
     let opening = a.open();
