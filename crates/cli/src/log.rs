@@ -1,5 +1,6 @@
 //! `cosmosmesh log`: looking at, checking and mending a log in a folder.
 
+mod replay;
 mod show;
 mod transfer;
 mod verify;
@@ -10,7 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use cosmosmesh_log::store::{self, Access, RealDisk, SegmentStore};
+use cosmosmesh_log::store::{self, Access, RealDisk, SegmentStore, Store as _};
 use cosmosmesh_log::{Log, Terms};
 
 /// Look at, check and mend a log in a folder.
@@ -29,6 +30,8 @@ enum What {
     Show(show::ShowArgs),
     /// Check every frame, hash, signature and parent; find forks and clock skews.
     Verify(verify::VerifyArgs),
+    /// Compute the state of the agreement from its log, in any order of entries.
+    Replay(replay::ReplayArgs),
     /// Write all entries to one file, to be carried across.
     Export(transfer::ExportArgs),
     /// Take in the entries of such a file.
@@ -57,11 +60,57 @@ impl Failure {
 }
 
 const TERMS: &str = "terms.json";
+const CONTRACT: &str = "contract.cbor";
+
+/// Whether the folder holds a log of exactly these entries; false if it holds none.
+fn holds(dir: &Path, log: &Log) -> Result<bool, Failure> {
+    let is_there = std::fs::read_dir(dir).is_ok_and(|mut files| files.next().is_some());
+    if !is_there {
+        return Ok(false);
+    }
+    let other = "the folder holds something else than this run's log; remove it, or choose another";
+    match load(dir, false) {
+        Ok((held, _)) if held.digest() == log.digest() => Ok(true),
+        Ok(_) => Err(Failure::at(dir, other)),
+        Err(Failure(why)) => Err(Failure::at(dir, format!("{other} ({why})"))),
+    }
+}
+
+/// Writes the logs of a run to `DIR/MEMBER/`, with what it takes to read them. Where
+/// a folder holds the same log it is left as it is; where one holds anything else
+/// nothing is written.
+pub(crate) fn write_all(dir: &Path, run: &cosmosmesh::run::Run) -> Result<(), String> {
+    let text = |Failure(text)| text;
+    let contract = run.ledger.contract();
+    let bytes = contract.to_bytes();
+    let bytes = bytes.map_err(|e| text(Failure::at(dir, e)))?;
+    let mut due = Vec::new();
+    for (member, log) in &run.logs {
+        let dir = dir.join(member.as_str());
+        if !holds(&dir, log).map_err(text)? {
+            due.push((dir, log));
+        }
+    }
+    for (dir, log) in due {
+        let at = |e: &dyn Display| Failure::at(&dir, e).0;
+        let disk = RealDisk::create(&dir).map_err(|e| at(&e))?;
+        std::fs::write(dir.join(CONTRACT), &bytes).map_err(|e| at(&e))?;
+        std::fs::write(dir.join(TERMS), log.terms().to_json()).map_err(|e| at(&e))?;
+        let store = SegmentStore::open(disk, contract.hash(), Access::Write);
+        let mut store = store.map_err(|e| at(&e))?;
+        for entry in log.attached_since(0).filter_map(|ix| log.entry(ix)) {
+            store.append(entry).map_err(|e| at(&e))?;
+        }
+        store.commit().map_err(|e| at(&e))?;
+    }
+    Ok(())
+}
 
 pub(crate) fn run(a: &LogArgs) -> ExitCode {
     let done = match &a.what {
         What::Show(a) => show::run(a),
         What::Verify(a) => verify::run(a),
+        What::Replay(a) => replay::run(a),
         What::Export(a) => transfer::export(a),
         What::Import(a) => transfer::import(a),
         What::Repair(a) => repair(a),

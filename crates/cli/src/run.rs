@@ -39,7 +39,8 @@ pub(crate) struct RunArgs {
     /// Compare with the optimum of a planner that knows every model.
     #[arg(long)]
     check_central: bool,
-    /// Write plan, key figures and report.html to this directory.
+    /// Write plan, key figures, report.html and each member's log (`logs/MEMBER/`)
+    /// to this directory.
     #[arg(long)]
     out: Option<PathBuf>,
     /// Print one JSON object on standard output.
@@ -102,6 +103,9 @@ fn attempt(a: &RunArgs) -> Result<ExitCode, RunError> {
         }
     };
     let run = cosmosmesh::run::run(&display_name, &text, &options, &mut watch)?;
+    if let Some(dir) = &a.out {
+        crate::log::write_all(&dir.join("logs"), &run).map_err(RunError::Unfit)?;
+    }
     if let (Some(dir), Some(data)) = (&a.out, &run.report) {
         for file in kpi::files(data) {
             write(&dir.join(&file.path), &file.text)?;
@@ -208,6 +212,10 @@ fn summary(run: &Run, out: Option<&Path>) -> String {
             "  relative distance from the central optimum: {e:.1e}"
         ));
     }
+    lines.push(format!(
+        "  {} final entries in every log, {} provisional",
+        f.final_entries, f.provisional_entries
+    ));
     lines.push(format!("  state digest {}", f.state_digest));
     if let (Some(out), Some(_)) = (out, &run.report) {
         lines.push(format!("  open {}", out.join("report.html").display()));

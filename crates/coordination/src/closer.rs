@@ -1,16 +1,17 @@
-//! The member that closes rounds: it names the messages that count.
+//! The member that closes rounds: it names the entries that count.
 //!
 //! A deadline only prompts it; whatever it closes with, every other member
-//! can check that the prices follow from the messages it names
+//! can check that the prices follow from the entries it names
 //! ([`crate::ledger::Ledger::state`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cosmosmesh_mission::{Envelope, MessageId, Payload, UtcSeconds};
+use cosmosmesh_log::{Entry, EntryIx, Log, Verified};
+use cosmosmesh_mission::{MessageId, Payload, UtcSeconds};
 use cosmosmesh_optimize::method::Reply;
 
-use crate::contract::{Contract, Refused};
+use crate::contract::Contract;
 use crate::member::{Member, MemberError};
 use crate::progress::{Phase, Progress, Said, read};
 
@@ -19,16 +20,11 @@ use crate::progress::{Phase, Progress, Said, read};
 pub struct Closer {
     contract: Arc<Contract>,
     progress: Progress,
-    /// What came in since the present question was first asked.
-    inbox: BTreeMap<MessageId, Noted>,
-}
-
-/// A message that came in.
-#[derive(Debug, Clone)]
-struct Noted {
-    envelope: Envelope,
-    /// Its author and what it answers, if it fits the contract.
-    answer: Option<(usize, Reply)>,
+    /// How many entries of its member's log it has looked at.
+    seen: usize,
+    /// What was attached since the present question was first asked, with its
+    /// author and what it answers, if it fits the contract.
+    inbox: BTreeMap<EntryIx, Option<(usize, Reply)>>,
 }
 
 impl Closer {
@@ -37,6 +33,7 @@ impl Closer {
         Self {
             progress: Progress::new(contract.clone()),
             contract,
+            seen: 0,
             inbox: BTreeMap::new(),
         }
     }
@@ -46,61 +43,57 @@ impl Closer {
         &self.progress
     }
 
-    /// The message that opens the first round.
+    /// The entry that opens the first round.
     ///
     /// # Errors
     ///
     /// When it has no encoding.
-    pub fn open(&self, member: &mut Member, now: UtcSeconds) -> Result<Envelope, MemberError> {
-        let dual = self.progress.opening(std::collections::BTreeSet::new())?;
-        member.envelope(Payload::DualVariables(dual), now)
+    pub fn open(&self, member: &mut Member, now: UtcSeconds) -> Result<Verified, MemberError> {
+        let dual = self.progress.opening(BTreeSet::new())?;
+        member.say(Payload::DualVariables(dual), Vec::new(), now)
     }
 
-    /// Takes a message. One that is of the contract and does not fit it is
-    /// taken too, so that the closing names it and everybody sees that it is
-    /// left out; it counts as no answer.
-    ///
-    /// # Errors
-    ///
-    /// When it is not of the contract.
-    pub fn take(&mut self, envelope: &Envelope) -> Result<(), Refused> {
-        self.contract.admit(envelope)?;
-        if matches!(
-            envelope.payload,
-            Payload::SharedVariables(_) | Payload::PlanDelta(_)
-        ) {
-            let id = envelope.id()?;
-            let answer = match read(&self.contract, envelope) {
+    /// Looks at what is new in its member's log. An entry that does not fit the
+    /// contract is taken too, so that the closing names it and everybody sees
+    /// that it is left out; it counts as no answer. One that waits for its
+    /// parents is not in the log yet.
+    pub fn look(&mut self, log: &Log) {
+        for ix in log.attached_since(self.seen) {
+            let Some(entry) = log.entry(ix) else { continue };
+            let answer = match read(&self.contract, entry) {
                 Ok((i, Said::Reply(reply))) => Some((i, reply)),
+                // Its own.
+                Ok((_, Said::Opening(_))) => continue,
                 _ => None,
             };
-            let envelope = envelope.clone();
-            self.inbox.insert(id, Noted { envelope, answer });
+            self.inbox.insert(ix, answer);
         }
-        Ok(())
+        self.seen = log.len();
     }
 
     /// The members that have answered the present question.
     pub fn answered(&self) -> Vec<bool> {
         let mut out = vec![false; self.contract.members().len()];
-        for (i, reply) in self.inbox.values().filter_map(|n| n.answer.as_ref()) {
+        for (i, reply) in self.inbox.values().flatten() {
             out[*i] |= self.progress.answers_now(reply);
         }
         out
     }
 
-    /// Closes the present question with what came in, and returns the message
-    /// that opens the next.
+    /// Closes the present question with what came in and counts, and returns the
+    /// entry that opens the next. Its parents are the last of each author's
+    /// entries that it names.
     ///
     /// # Errors
     ///
     /// When the prices that follow are beyond what messages can carry.
-    pub fn close(&mut self, member: &mut Member, now: UtcSeconds) -> Result<Envelope, MemberError> {
-        let cohort: BTreeMap<MessageId, &Envelope> = self
-            .inbox
-            .iter()
-            .map(|(id, n)| (*id, &n.envelope))
-            .collect();
+    pub fn close(&mut self, member: &mut Member, now: UtcSeconds) -> Result<Verified, MemberError> {
+        let log = member.log();
+        let counted = self.inbox.keys().filter(|ix| log.is_counted(**ix));
+        let entries = counted.filter_map(|ix| log.entry(*ix));
+        let cohort: BTreeMap<MessageId, &Entry> =
+            entries.map(|entry| (entry.id(), &**entry)).collect();
+        let deps = last_of_each(cohort.values().copied());
         let ids = cohort.keys().copied().collect();
         let before = self.progress.phase();
         self.progress.close(&cohort);
@@ -109,6 +102,18 @@ impl Closer {
             self.inbox.clear();
         }
         let dual = self.progress.opening(ids)?;
-        member.envelope(Payload::DualVariables(dual), now)
+        member.say(Payload::DualVariables(dual), deps, now)
     }
+}
+
+/// The last entry of each author: all others are behind it in its chain.
+fn last_of_each<'e>(entries: impl Iterator<Item = &'e Entry>) -> Vec<MessageId> {
+    let mut last = BTreeMap::new();
+    for entry in entries {
+        let header = entry.header();
+        let place = (header.boot_epoch, header.seq, entry.id());
+        let of = last.entry(&header.author).or_insert(place);
+        *of = place.max(*of);
+    }
+    last.into_values().map(|(_, _, id)| id).collect()
 }

@@ -3,16 +3,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use cosmosmesh_identity::PublicKey;
+use cosmosmesh_log::{AuthorIx, MAX_DEPS, Terms, TermsError};
 use cosmosmesh_mission::{
-    Attempt, ContractHash, ContractId, Delta, EncodeError, Envelope, Epoch, Finite, MemberId,
-    Payload,
+    Attempt, AuthorId, Canonical as _, Commitment, ContractHash, ContractId, DecodeError, Delta,
+    EncodeError, Envelope, Epoch, Finite, MemberId, Payload,
 };
 use cosmosmesh_optimize::coupled::RowKind;
-use cosmosmesh_optimize::method::{Frame, MethodName};
+use cosmosmesh_optimize::method::{Frame, FrameMember, FrameRow, MethodName};
+use cosmosmesh_optimize::problem::Name;
 
 use crate::wire::{RowNames, WireError, member_names};
 
-/// The terms: rows, quanta, limits, roles, method, and when to stop.
+/// The terms: rows, quanta, limits, roles, keys, method, and when to stop.
 #[derive(Debug, Clone)]
 pub struct Contract {
     id: ContractId,
@@ -24,6 +27,9 @@ pub struct Contract {
     method: MethodName,
     gap: f64,
     hash: ContractHash,
+    terms: Arc<Terms>,
+    /// The members' places among the authors of the log.
+    authors: Vec<AuthorIx>,
 }
 
 /// Why there is no contract.
@@ -36,6 +42,24 @@ pub enum ContractError {
     /// The closer is no member.
     #[error("the closer {0} is no member of the contract")]
     Closer(MemberId),
+    /// There are not as many keys as members.
+    #[error("{keys} keys for {members} members")]
+    Keys {
+        /// The keys.
+        keys: usize,
+        /// The members.
+        members: usize,
+    },
+    /// A closing names the last message of each member as its parents, and an
+    /// entry has at most so many.
+    #[error("{0} members, at most {MAX_DEPS} can agree in one contract")]
+    Members(usize),
+    /// The name of a member is no author's.
+    #[error("{0} cannot be an author")]
+    Author(MemberId),
+    /// The keys do not fit.
+    #[error(transparent)]
+    Terms(#[from] TermsError),
     /// The gap is no positive number.
     #[error("the gap to stop at is {0}; it must be a positive number")]
     Gap(f64),
@@ -53,6 +77,12 @@ pub enum ContractError {
     /// A number of the frame has no encoding.
     #[error("the contract has no encoding: {0}")]
     Encoding(#[from] EncodeError),
+    /// Bytes are no contract.
+    #[error("no contract: {0}")]
+    Decode(#[from] DecodeError),
+    /// Bytes are well formed, and still no contract.
+    #[error("no contract: {0}")]
+    Record(&'static str),
     /// A number of the frame is not finite.
     #[error("the contract names a number that is not finite")]
     NotFinite,
@@ -132,11 +162,16 @@ fn waiting(frame: &Frame) -> Option<(usize, usize)> {
     Some((first, second))
 }
 
+fn author(member: &MemberId) -> Result<AuthorId, ContractError> {
+    AuthorId::new(member.as_str()).map_err(|_| ContractError::Author(member.clone()))
+}
+
 /// The only attempt of a round that there is.
 const ATTEMPT: Attempt = Attempt(0);
 
 impl Contract {
-    /// The contract over a frame. `closer` closes the rounds.
+    /// The contract over a frame. `keys` are the members', in the order of the
+    /// frame: what they say is signed with them. `closer` closes the rounds.
     ///
     /// # Errors
     ///
@@ -145,6 +180,7 @@ impl Contract {
         id: ContractId,
         epoch: Epoch,
         frame: Arc<Frame>,
+        keys: &[PublicKey],
         closer: &MemberId,
         method: MethodName,
         gap: f64,
@@ -164,7 +200,22 @@ impl Contract {
                 second: members[second].clone(),
             });
         }
-        let hash = ContractHash::of(&record(&id, epoch, &frame, at, method, gap)?)?;
+        if members.len() > MAX_DEPS {
+            return Err(ContractError::Members(members.len()));
+        }
+        if keys.len() != members.len() {
+            return Err(ContractError::Keys {
+                keys: keys.len(),
+                members: members.len(),
+            });
+        }
+        let hash = ContractHash::of(&record(&id, epoch, &frame, keys, at, method, gap)?)?;
+        let names_of = members.iter().map(author).collect::<Result<Vec<_>, _>>()?;
+        let with_keys = names_of.iter().cloned().zip(keys.iter().copied());
+        let closers = BTreeSet::from([names_of[at].clone()]);
+        let terms = Terms::new(hash, with_keys.collect(), &BTreeSet::new(), &closers, 1)?;
+        let place = |name| terms.place(name).expect("every member is an author");
+        let authors = names_of.iter().map(place).collect();
         Ok(Self {
             id,
             epoch,
@@ -175,7 +226,99 @@ impl Contract {
             method,
             gap,
             hash,
+            terms: Arc::new(terms),
+            authors,
         })
+    }
+
+    /// The contract as a file: whoever has it and the log can compute the state.
+    ///
+    /// # Errors
+    ///
+    /// A contract beyond the limits of the encoding has none.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, ContractError> {
+        let key = |i| self.terms.key(self.author(i));
+        let keys: Vec<PublicKey> = (0..self.members.len())
+            .map(|i| *key(i).expect("every author has a key"))
+            .collect();
+        let (id, closer) = (&self.id, self.closer);
+        let record = record(
+            id,
+            self.epoch,
+            &self.frame,
+            &keys,
+            closer,
+            self.method,
+            self.gap,
+        );
+        Ok(record?.to_cbor()?)
+    }
+
+    /// Reads what [`Self::to_bytes`] writes.
+    ///
+    /// # Errors
+    ///
+    /// See [`ContractError`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ContractError> {
+        let record = Record::from_cbor(bytes)?;
+        let broken = |ok: bool, what| ok.then_some(()).ok_or(ContractError::Record(what));
+        let (members, rows) = (record.members.len(), record.rows.len());
+        let method = match record.method {
+            0 => MethodName::Aladin,
+            1 => MethodName::Admm,
+            _ => return Err(ContractError::Record("its method is unknown")),
+        };
+        let mut frame = Frame {
+            members: Vec::new(),
+            rows: Vec::new(),
+        };
+        let name =
+            |text: &str| Name::new(text).map_err(|_| ContractError::Record("a name of it is none"));
+        for row in &record.rows {
+            let positive = row.quantum.get() > 0.0 && row.scale.get() > 0.0;
+            broken(positive, "a quantum or scale is not positive")?;
+            broken((row.slack as usize) < members, "a slack member is none")?;
+            frame.rows.push(FrameRow {
+                coupling: name(row.coupling.as_str())?,
+                step: row.step,
+                kind: match row.kind {
+                    0 => RowKind::Equal,
+                    1 => RowKind::AtMost,
+                    _ => return Err(ContractError::Record("the kind of a row is unknown")),
+                },
+                quantum: row.quantum.get(),
+                rhs: row.rhs,
+                scale: row.scale.get(),
+                slack: row.slack as usize,
+            });
+        }
+        let mut keys = Vec::new();
+        for member in &record.members {
+            let own: Vec<usize> = member.rows.iter().map(|r| *r as usize).collect();
+            let ascending = own.is_sorted_by(|a, b| a < b) && own.last().is_none_or(|r| *r < rows);
+            broken(ascending, "a member's rows are not in order")?;
+            let limits = member.least.len() == own.len() && member.most.len() == own.len();
+            broken(limits, "a member has not a limit for each row")?;
+            let key = PublicKey::from_bytes(&member.key.0);
+            keys.push(key.map_err(|_| ContractError::Record("a key is none"))?);
+            frame.members.push(FrameMember {
+                name: name(member.name.as_str())?,
+                rows: own,
+                least: member.least.iter().map(|v| v.get()).collect(),
+                most: member.most.iter().map(|v| v.get()).collect(),
+            });
+        }
+        let closer = record.members.get(record.closer as usize);
+        let closer = closer.ok_or(ContractError::Record("its closer is no member"))?;
+        Self::new(
+            record.id,
+            record.epoch,
+            Arc::new(frame),
+            &keys,
+            &closer.name,
+            method,
+            record.gap.get(),
+        )
     }
 
     /// Its name.
@@ -221,6 +364,30 @@ impl Contract {
     /// What every message names.
     pub fn hash(&self) -> ContractHash {
         self.hash
+    }
+
+    /// Who may write to the log of this contract, and with which keys.
+    pub fn terms(&self) -> &Arc<Terms> {
+        &self.terms
+    }
+
+    /// The place of member `index` among the authors of the log.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such member.
+    pub fn author(&self, index: usize) -> AuthorIx {
+        self.authors[index]
+    }
+
+    /// The member at a place among the authors of the log.
+    ///
+    /// # Panics
+    ///
+    /// If the place is of another log.
+    pub fn member(&self, author: AuthorIx) -> usize {
+        let at = self.authors.iter().position(|a| *a == author);
+        at.expect("every author is a member")
     }
 
     /// Checks what a message says about itself: hash, author, role, contract,
@@ -335,6 +502,7 @@ cosmosmesh_mission::canonical_record!(RowRecord {
 
 struct MemberRecord {
     name: MemberId,
+    key: Commitment,
     rows: Vec<u32>,
     least: Vec<Finite>,
     most: Vec<Finite>,
@@ -342,6 +510,7 @@ struct MemberRecord {
 
 cosmosmesh_mission::canonical_record!(MemberRecord {
     name,
+    key,
     rows,
     least,
     most
@@ -351,6 +520,7 @@ fn record(
     id: &ContractId,
     epoch: Epoch,
     frame: &Frame,
+    keys: &[PublicKey],
     closer: usize,
     method: MethodName,
     gap: f64,
@@ -381,9 +551,12 @@ fn record(
     let members = member_names(frame)?
         .into_iter()
         .zip(&frame.members)
-        .map(|(name, m)| {
+        .zip(keys)
+        .map(|((name, m), key)| {
             Ok(MemberRecord {
                 name,
+                // Bytes, in a type that has an encoding.
+                key: Commitment(*key.as_bytes()),
                 rows: m.rows.iter().map(|r| *r as u32).collect(),
                 least: m
                     .least

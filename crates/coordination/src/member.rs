@@ -1,11 +1,18 @@
 //! One member of an agreement: a state machine without clock or network.
 //!
-//! It takes messages and returns messages. Its problem stays inside its
-//! [`Agent`]; what leaves it is an [`Envelope`].
+//! It takes signed entries and returns signed entries. Its problem stays inside
+//! its [`Agent`], and so does its key; what leaves it is an [`Envelope`], as an
+//! entry of the log.
+//!
+//! A member follows prices as soon as it has seen whose signature they bear, also
+//! while its log does not hold yet what they follow from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 
+use cosmosmesh_identity::SecretKey;
+use cosmosmesh_log::{Draft, Log, Refused as NotTaken, Taken, Verified};
 use cosmosmesh_mission::{
     AuthorId, BootEpoch, Commitment, CouplingId, Delta, DualVariables, EncodeError, Envelope,
     MessageId, Payload, PlanDelta, PricesId, Seq, UtcSeconds, Version,
@@ -16,15 +23,25 @@ use cosmosmesh_optimize::method::{
     Agent, AgentError, AllotmentCost, Candidate, Exchange, Reply, fixed,
 };
 
-use crate::contract::{Contract, Refused};
+use crate::contract::Contract;
 use crate::progress::{Misfit, SETTLED, Said, asked, read};
 use crate::wire::{ReplyHead, WireError, shared_from_reply};
 
+/// What becomes of a payload on its way to being said: for a member that says
+/// what it means, itself; in tests whatever a liar puts in its place.
+pub type Voice<'v> = dyn FnMut(Payload) -> Vec<Payload> + 'v;
+
 /// A member.
-#[derive(Debug)]
 pub struct Member {
     contract: Arc<Contract>,
     author: AuthorId,
+    key: SecretKey,
+    log: Log,
+    /// Its entries that no closing is known to name: what it says again until one
+    /// does.
+    unheard: VecDeque<Verified>,
+    /// How many statements had no encoding and were never made.
+    unsaid: u64,
     agent: Agent,
     problem: Commitment,
     seq: u64,
@@ -37,9 +54,9 @@ pub struct Member {
     settle: Option<(u32, Candidate)>,
     /// The candidate that `others` belong to.
     settling: Option<Candidate>,
-    answered: BTreeMap<Candidate, Vec<Envelope>>,
+    answered: BTreeMap<Candidate, Vec<Verified>>,
     /// Others' allocations of couplings whose rounding this member takes.
-    others: BTreeMap<(usize, CouplingId), Vec<i64>>,
+    others: BTreeMap<(usize, CouplingId), Box<[i64]>>,
     exchange: Option<Exchange>,
 }
 
@@ -50,26 +67,39 @@ pub enum MemberError {
     /// Its agent could not.
     #[error(transparent)]
     Agent(#[from] AgentError),
-    /// A message is not of the contract.
+    /// The log does not take an entry, for ever.
     #[error(transparent)]
-    Refused(#[from] Refused),
+    NotTaken(#[from] NotTaken),
+    /// An entry is not of the contract, or does not fit it.
+    #[error(transparent)]
+    Misfit(#[from] Misfit),
     /// A message does not fit the contract.
     #[error(transparent)]
     Wire(#[from] WireError),
     /// A message has no encoding.
     #[error(transparent)]
     Encoding(#[from] EncodeError),
-    /// The member's name cannot be an author.
-    #[error("{0} cannot be an author")]
-    Author(String),
+    /// The contract names another key.
+    #[error("the key is not the one that the contract names for {0}")]
+    Key(AuthorId),
+}
+
+impl fmt::Debug for Member {
+    /// Its name and how much it has said: nothing of its problem or its key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Member");
+        shown.field("author", &self.author).field("seq", &self.seq);
+        shown.finish_non_exhaustive()
+    }
 }
 
 impl Member {
-    /// Member `index` of a contract, with its problem and the commitment to it.
+    /// Member `index` of a contract, with its problem, the commitment to it, and
+    /// the key that it signs with.
     ///
     /// # Errors
     ///
-    /// When its name cannot be an author's.
+    /// When the key is not the contract's.
     ///
     /// # Panics
     ///
@@ -81,14 +111,22 @@ impl Member {
         member: &CoupledMember,
         problem: Commitment,
         solver: SolverName,
+        key: SecretKey,
     ) -> Result<Self, MemberError> {
-        let name = contract.members()[index].as_str();
-        let author = AuthorId::new(name).map_err(|_| MemberError::Author(name.to_owned()))?;
+        let (terms, at) = (contract.terms(), contract.author(index));
+        let author = terms.author(at).expect("a member is an author").clone();
+        if terms.key(at) != Some(&key.public()) {
+            return Err(MemberError::Key(author));
+        }
         let frame = contract.frame().clone();
         let agent = Agent::new(frame, index, member, contract.method(), solver);
         Ok(Self {
+            log: Log::new(contract.terms().clone()),
             contract,
             author,
+            key,
+            unheard: VecDeque::new(),
+            unsaid: 0,
             agent,
             problem,
             seq: 0,
@@ -114,36 +152,61 @@ impl Member {
         self.exchange.as_ref()
     }
 
+    /// Its log: what it said, and what it heard of whose past it has all.
+    pub fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Its entries that no closing is known to name, in order. It says them again
+    /// until one does, because none after them can be taken without them.
+    pub fn unheard(&self) -> impl Iterator<Item = &Verified> {
+        self.unheard.iter()
+    }
+
+    /// How many of its statements had no encoding and were never made.
+    pub fn unsaid(&self) -> u64 {
+        self.unsaid
+    }
+
     /// The newest prices that it has heard of.
     pub fn newest(&self) -> u32 {
         self.newest
     }
 
-    /// Takes a message of another member.
+    /// Takes an entry into its log, and does nothing about it.
     ///
     /// # Errors
     ///
-    /// When it is not of the contract, or does not fit it. Then nothing has
-    /// changed.
-    pub fn hear(&mut self, envelope: &Envelope) -> Result<(), MemberError> {
-        if let Payload::DualVariables(dual) = &envelope.payload {
-            self.contract.admit(envelope)?;
-            return self.hear_prices(dual);
-        }
-        match read(&self.contract, envelope) {
-            Ok((i, Said::Allocation(coupling, quanta))) => {
-                self.others.insert((i, coupling.clone()), quanta.to_vec());
+    /// When the log does not take it.
+    pub fn hold(&mut self, verified: Verified) -> Result<Taken, NotTaken> {
+        self.log.insert(verified)
+    }
+
+    /// Takes an entry.
+    ///
+    /// # Errors
+    ///
+    /// When the log does not take it; then nothing has changed. When it does not
+    /// fit the contract; then it is in the log, and nothing else has changed.
+    pub fn hear(&mut self, verified: &Verified) -> Result<(), MemberError> {
+        self.log.insert(verified.clone())?;
+        match read(&self.contract, verified.entry())? {
+            (_, Said::Opening(dual)) => self.hear_prices(&dual),
+            (i, Said::Allocation(coupling, quanta)) => {
+                self.others.insert((i, coupling), quanta);
                 Ok(())
             }
-            Ok(_) => Ok(()),
-            Err(Misfit::Refused(refused)) => Err(refused.into()),
-            Err(Misfit::Wire(misfit)) => Err(misfit.into()),
+            _ => Ok(()),
         }
     }
 
     fn hear_prices(&mut self, dual: &DualVariables) -> Result<(), MemberError> {
         let (call, settle) = asked(&self.contract, dual)?;
         let prices = dual.id()?;
+        let named = |v: &Verified| dual.cohort.contains(&v.entry().id());
+        if let Some(last) = self.unheard.iter().rposition(named) {
+            self.unheard.drain(..=last);
+        }
         if call.round > self.newest {
             self.newest = call.round;
             self.prices = Some(prices);
@@ -167,7 +230,20 @@ impl Member {
     /// # Errors
     ///
     /// When it cannot answer.
-    pub fn act(&mut self, now: UtcSeconds) -> Result<Vec<Envelope>, MemberError> {
+    pub fn act(&mut self, now: UtcSeconds) -> Result<Vec<Verified>, MemberError> {
+        self.act_in(now, &mut |payload| vec![payload])
+    }
+
+    /// The same in another voice: for members that do not say what they should.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::act`].
+    pub fn act_in(
+        &mut self,
+        now: UtcSeconds,
+        voice: &mut Voice<'_>,
+    ) -> Result<Vec<Verified>, MemberError> {
         if let Some((round, at)) = self.settle {
             if let Some(said) = self.answered.get(&at) {
                 self.settle = None;
@@ -177,7 +253,8 @@ impl Member {
                 return Ok(Vec::new());
             };
             self.settle = None;
-            let said = self.answer_settlement(round, at, &allotment, now)?;
+            let payloads = self.answer_settlement(round, at, &allotment, now)?;
+            let said = self.say_all(payloads, now, voice)?;
             self.answered.insert(at, said.clone());
             return Ok(said);
         }
@@ -185,9 +262,30 @@ impl Member {
             return Ok(Vec::new());
         }
         let reply = self.agent.reply()?;
-        let envelope = self.say_reply(&reply, now)?;
+        let payload = self.reply(&reply)?;
+        let said = self.say_all(vec![payload], now, voice)?;
         self.base = self.last;
-        Ok(vec![envelope])
+        Ok(said)
+    }
+
+    fn say_all(
+        &mut self,
+        payloads: Vec<Payload>,
+        now: UtcSeconds,
+        voice: &mut Voice<'_>,
+    ) -> Result<Vec<Verified>, MemberError> {
+        let mut said = Vec::new();
+        for payload in payloads.into_iter().flat_map(voice) {
+            match self.say(payload, Vec::new(), now) {
+                Ok(entry) => {
+                    self.unheard.push_back(entry.clone());
+                    said.push(entry);
+                }
+                Err(MemberError::Encoding(_)) => self.unsaid += 1,
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(said)
     }
 
     /// The allotment to settle on. A member that takes the rounding of a
@@ -243,7 +341,7 @@ impl Member {
         at: Candidate,
         allotment: &[i64],
         now: UtcSeconds,
-    ) -> Result<Vec<Envelope>, MemberError> {
+    ) -> Result<Vec<Payload>, MemberError> {
         let (exchange, value) = match self.agent.settle(allotment) {
             Ok(e) => {
                 let cost = e.cost;
@@ -264,7 +362,7 @@ impl Member {
             barrier_weight: 0,
             barrier_total: 0,
         };
-        let mut said = vec![self.say_reply(&reply, now)?];
+        let mut said = vec![self.reply(&reply)?];
         if exchange.is_some() {
             let frame = self.contract.frame().clone();
             let own = &frame.members[self.index()];
@@ -283,14 +381,14 @@ impl Member {
                     contract_id: self.contract.id().clone(),
                     signature: None,
                 });
-                said.push(self.envelope(payload, now)?);
+                said.push(payload);
             }
             self.exchange = exchange;
         }
         Ok(said)
     }
 
-    fn say_reply(&mut self, reply: &Reply, now: UtcSeconds) -> Result<Envelope, MemberError> {
+    fn reply(&self, reply: &Reply) -> Result<Payload, MemberError> {
         let head = ReplyHead {
             contract_id: self.contract.id().clone(),
             epoch: self.contract.epoch(),
@@ -300,15 +398,24 @@ impl Member {
         };
         let c = self.contract.clone();
         let shared = shared_from_reply(c.names(), c.frame(), self.index(), reply, &head)?;
-        self.envelope(Payload::SharedVariables(shared), now)
+        Ok(Payload::SharedVariables(shared))
     }
 
-    /// Signs nothing yet, but chains: every message names the one before.
+    /// Signs a statement that follows from its last and from `deps`, and takes it
+    /// into its log.
+    ///
+    /// An answer has no `deps`. It names the prices that it answers by their own
+    /// hash, so that a member can write without holding all that they follow from.
     ///
     /// # Errors
     ///
-    /// When the payload breaks a rule.
-    pub fn envelope(&mut self, payload: Payload, now: UtcSeconds) -> Result<Envelope, MemberError> {
+    /// When the payload breaks a rule. Then nothing was said.
+    pub fn say(
+        &mut self,
+        payload: Payload,
+        deps: Vec<MessageId>,
+        now: UtcSeconds,
+    ) -> Result<Verified, MemberError> {
         let envelope = Envelope {
             version: Version::V1,
             contract_hash: self.contract.hash(),
@@ -319,9 +426,13 @@ impl Member {
             time: now,
             payload,
         };
-        self.last = Some(envelope.id()?);
+        let entry = Draft::of_envelope(&envelope, deps)?.sign(&self.key)?;
+        let id = entry.id();
+        let verified = self.contract.terms().trust(entry)?;
+        self.log.insert(verified.clone())?;
+        self.last = Some(id);
         self.seq += 1;
-        Ok(envelope)
+        Ok(verified)
     }
 
     /// The cost of the plan that it signed off, in cost units.

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cosmosmesh_mission::{
-    CouplingId, Delta, DualVariables, Envelope, MemberId, MessageId, Payload,
-};
+use cosmosmesh_log::{Entry, EntryError};
+use cosmosmesh_mission::{CouplingId, Delta, DualVariables, MemberId, MessageId, Payload};
 use cosmosmesh_optimize::coupled::RowKind;
 use cosmosmesh_optimize::method::{
     AllotmentCost, Bounds, Call, Candidate, Fold, MethodName, Recipe, Reply, certifies, fixed,
@@ -67,11 +66,13 @@ pub struct ClosedRound {
 
 /// What a message of a member says.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Said<'e> {
+pub enum Said {
     /// An answer in a round, or to a settlement.
     Reply(Reply),
+    /// Prices that open a round.
+    Opening(Box<DualVariables>),
     /// What the member takes of a coupling, by its rows of it in step order.
-    Allocation(&'e CouplingId, &'e [i64]),
+    Allocation(CouplingId, Box<[i64]>),
     /// Nothing that the fold reads.
     Other,
 }
@@ -80,6 +81,9 @@ pub enum Said<'e> {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Misfit {
+    /// It is of a kind of the vocabulary, and cannot be read as that.
+    #[error(transparent)]
+    Unreadable(#[from] EntryError),
     /// What it says about itself is not of the contract.
     #[error(transparent)]
     Refused(#[from] Refused),
@@ -98,27 +102,40 @@ pub struct LeftOut {
     pub reason: Misfit,
 }
 
-/// The author of a message and what it says, if that fits the contract.
+/// The author of an entry and what it says, if that fits the contract.
 ///
 /// Whether the round that a reply names has asked for one is not checked here:
-/// that follows from the messages before it.
+/// that follows from the messages before it. Entries of other kinds than the
+/// vocabulary's (votes for checkpoints, revocations, what later versions say) are
+/// nothing to the fold, and no fault.
 ///
 /// # Errors
 ///
-/// When the message is not of the contract, or what it says does not fit it.
-pub fn read<'e>(contract: &Contract, envelope: &'e Envelope) -> Result<(usize, Said<'e>), Misfit> {
-    let place = contract.admit(envelope)?;
-    let (names, frame) = (contract.names(), contract.frame());
-    let said = match &envelope.payload {
-        Payload::SharedVariables(shared) => {
-            Said::Reply(reply_from_shared(names, frame, place, shared)?)
+/// When it is no message, not of the contract, or what it says does not fit it.
+pub fn read(contract: &Contract, entry: &Entry) -> Result<(usize, Said), Misfit> {
+    let envelope = match entry.envelope() {
+        // The log's own kinds, and those of later versions: not for the fold.
+        Err(EntryError::Kind(_)) => {
+            let author = entry.header().author.as_str();
+            let place = contract.place(author);
+            let place = place.ok_or_else(|| Refused::Author(author.to_owned()))?;
+            return Ok((place, Said::Other));
         }
-        Payload::PlanDelta(plan) => match &plan.delta {
+        read => read?,
+    };
+    let place = contract.admit(&envelope)?;
+    let (names, frame) = (contract.names(), contract.frame());
+    let said = match envelope.payload {
+        Payload::SharedVariables(shared) => {
+            Said::Reply(reply_from_shared(names, frame, place, &shared)?)
+        }
+        Payload::DualVariables(dual) => Said::Opening(Box::new(dual)),
+        Payload::PlanDelta(plan) => match plan.delta {
             Delta::Allocation {
                 coupling, quanta, ..
             } => {
-                check_allocation(names, frame, place, coupling, quanta)?;
-                Said::Allocation(coupling, quanta)
+                check_allocation(names, frame, place, &coupling, &quanta)?;
+                Said::Allocation(coupling, quanta.0.into())
             }
             _ => Said::Other,
         },
@@ -128,11 +145,11 @@ pub fn read<'e>(contract: &Contract, envelope: &'e Envelope) -> Result<(usize, S
 }
 
 /// What the messages of a cohort say, without those that were left out.
-struct Cohort<'e> {
+struct Cohort {
     /// The newest reply of each member that answers the present kind of
     /// question, by member.
     replies: Vec<(usize, Reply)>,
-    allocations: BTreeMap<(usize, &'e CouplingId), &'e [i64]>,
+    allocations: BTreeMap<(usize, CouplingId), Box<[i64]>>,
 }
 
 /// The state that follows from the closings so far.
@@ -224,7 +241,7 @@ impl Progress {
     ///
     /// The order of the messages does not matter. A message that does not fit
     /// is left out, and reported ([`Progress::left_out`]).
-    pub fn close(&mut self, cohort: &BTreeMap<MessageId, &Envelope>) {
+    pub fn close(&mut self, cohort: &BTreeMap<MessageId, &Entry>) {
         if self.phase == Phase::Rounds {
             let call = self.fold.call();
             self.asked.insert(call.round, call.full);
@@ -267,12 +284,12 @@ impl Progress {
         self.answers(reply) && (settling || complete)
     }
 
-    fn heard<'e>(&mut self, cohort: &BTreeMap<MessageId, &'e Envelope>) -> Cohort<'e> {
+    fn heard(&mut self, cohort: &BTreeMap<MessageId, &Entry>) -> Cohort {
         let contract = self.contract.clone();
         let mut newest: BTreeMap<usize, Reply> = BTreeMap::new();
         let mut allocations = BTreeMap::new();
-        for (id, envelope) in cohort {
-            let said = read(&contract, envelope).and_then(|(i, said)| {
+        for entry in cohort.values() {
+            let said = read(&contract, entry).and_then(|(i, said)| {
                 if let Said::Reply(reply) = &said {
                     self.check_points(reply)?;
                 }
@@ -288,10 +305,9 @@ impl Progress {
                 Ok((i, Said::Allocation(coupling, quanta))) => {
                     allocations.insert((i, coupling), quanta);
                 }
-                Ok((_, Said::Other)) => {}
+                Ok((_, Said::Opening(_) | Said::Other)) => {}
                 Err(reason) => {
-                    self.left_out
-                        .extend(left_out(&contract, *id, envelope, reason));
+                    self.left_out.extend(left_out(&contract, entry, reason));
                 }
             }
         }
@@ -301,7 +317,7 @@ impl Progress {
         }
     }
 
-    fn close_round(&mut self, cohort: &Cohort<'_>) {
+    fn close_round(&mut self, cohort: &Cohort) {
         let c = self.contract.clone();
         let round = self.fold.call().round;
         let counted: Vec<(usize, &Reply)> = cohort.replies.iter().map(|(i, r)| (*i, r)).collect();
@@ -340,7 +356,7 @@ impl Progress {
         }
     }
 
-    fn close_settlement(&mut self, at: Candidate, cohort: &Cohort<'_>) {
+    fn close_settlement(&mut self, at: Candidate, cohort: &Cohort) {
         let c = self.contract.clone();
         // What every member says that the plan costs it, and its allotments.
         let mut costs: Vec<Option<AllotmentCost>> = vec![None; c.members().len()];
@@ -400,14 +416,14 @@ impl Progress {
     /// Allotments of all members by their rows, if all allocations are there.
     fn allotments(
         &self,
-        allocations: &BTreeMap<(usize, &CouplingId), &[i64]>,
+        allocations: &BTreeMap<(usize, CouplingId), Box<[i64]>>,
     ) -> Option<Vec<Vec<i64>>> {
         let frame = self.contract.frame();
         let mut out = Vec::new();
         for (i, m) in frame.members.iter().enumerate() {
             let mut own = vec![0; m.rows.len()];
             for (coupling, places) in self.contract.names().places(&m.rows).ok()? {
-                let quanta = allocations.get(&(i, coupling))?;
+                let quanta = allocations.get(&(i, coupling.clone()))?;
                 for (place, v) in places.into_iter().zip(quanta.iter()) {
                     own[place] = *v;
                 }
@@ -449,13 +465,12 @@ fn settled(reply: &Reply, at: Candidate) -> Option<AllotmentCost> {
 /// A message that is left out, if its author is a member.
 pub(crate) fn left_out(
     contract: &Contract,
-    id: MessageId,
-    envelope: &Envelope,
+    entry: &Entry,
     reason: Misfit,
 ) -> Option<(MessageId, LeftOut)> {
-    let place = contract.place(envelope.author.as_str())?;
+    let place = contract.place(entry.header().author.as_str())?;
     let author = contract.members()[place].clone();
-    Some((id, LeftOut { author, reason }))
+    Some((entry.id(), LeftOut { author, reason }))
 }
 
 /// The call and the settlement that a message asks for.

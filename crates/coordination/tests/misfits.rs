@@ -4,13 +4,15 @@
 use std::sync::Arc;
 
 use cosmosmesh_coordination::closer::Closer;
-use cosmosmesh_coordination::contract::{Contract, ContractError, Refused};
+use cosmosmesh_coordination::contract::{Contract, ContractError};
 use cosmosmesh_coordination::ledger::Ledger;
 use cosmosmesh_coordination::member::{Member, MemberError};
 use cosmosmesh_coordination::progress::Phase;
+use cosmosmesh_identity::{PublicKey, SecretKey};
+use cosmosmesh_log::{Draft, Entry, Kind, Refused as NotTaken, Verified};
 use cosmosmesh_mission::{
-    Attempt, AuthorId, Commitment, ContractHash, ContractId, CouplingId, Delta, Envelope, Epoch,
-    FixedVec, MemberId, Payload, PlanDelta, PointTerms, Round, SharedVariables, UtcSeconds, Wide,
+    Attempt, Commitment, ContractHash, ContractId, CouplingId, Delta, Epoch, FixedVec, MemberId,
+    Payload, PlanDelta, PointTerms, Round, SharedVariables, UtcSeconds, Wide,
 };
 use cosmosmesh_optimize::families::{self, Family};
 use cosmosmesh_optimize::local::SolverName;
@@ -18,6 +20,14 @@ use cosmosmesh_optimize::method::{Frame, MethodName};
 use cosmosmesh_optimize::seeded::Seeded;
 
 const NOW: UtcSeconds = UtcSeconds(0);
+
+fn key(i: usize) -> SecretKey {
+    SecretKey::from_seed([i as u8 + 1; 32])
+}
+
+fn keys() -> Vec<PublicKey> {
+    (0..4).map(|i| key(i).public()).collect()
+}
 
 struct Agreement {
     contract: Arc<Contract>,
@@ -35,6 +45,7 @@ impl Agreement {
             ContractId::new("power").expect("a name"),
             Epoch(1),
             Arc::new(frame),
+            &keys(),
             &MemberId::new(first.as_str()).expect("a name"),
             method,
             1e-3,
@@ -42,7 +53,8 @@ impl Agreement {
         let contract = Arc::new(contract.expect("a contract"));
         let members = problem.members.iter().enumerate().map(|(i, m)| {
             let commitment = Commitment([i as u8; 32]);
-            Member::new(contract.clone(), i, m, commitment, SolverName::Auto).expect("a member")
+            Member::new(contract.clone(), i, m, commitment, SolverName::Auto, key(i))
+                .expect("a member")
         });
         Self {
             members: members.collect(),
@@ -52,7 +64,7 @@ impl Agreement {
         }
     }
 
-    fn open(&mut self) -> Envelope {
+    fn open(&mut self) -> Verified {
         let opening = self.closer.open(&mut self.members[0], NOW);
         opening.expect("an opening")
     }
@@ -61,126 +73,232 @@ impl Agreement {
     /// what member 3 says. Then the closer closes.
     fn round(
         &mut self,
-        opening: &Envelope,
-        tamper: &mut dyn FnMut(&mut Envelope),
-    ) -> Result<Envelope, MemberError> {
+        opening: &Verified,
+        tamper: &mut dyn FnMut(&mut Payload),
+    ) -> Result<Verified, MemberError> {
         self.ledger.insert(opening.clone()).expect("the closer's");
         // Those that take the rounding answer once they have heard the others.
         for _ in 0..2 {
             let mut said = Vec::new();
             for (i, member) in self.members.iter_mut().enumerate() {
                 member.hear(opening).expect("a call");
-                for mut envelope in member.act(NOW)? {
+                let mut voice = |mut payload: Payload| {
                     if i == 3 {
-                        tamper(&mut envelope);
+                        tamper(&mut payload);
                     }
-                    said.push(envelope);
-                }
+                    vec![payload]
+                };
+                said.extend(member.act_in(NOW, &mut voice)?);
             }
-            for envelope in said {
-                if self.ledger.insert(envelope.clone()).is_err() {
-                    assert!(self.closer.take(&envelope).is_err());
-                    continue;
-                }
-                self.closer.take(&envelope).expect("of the contract");
+            for entry in said {
+                self.ledger.insert(entry.clone()).expect("of an author");
                 for member in &mut self.members {
-                    let _ = member.hear(&envelope);
+                    let _ = member.hear(&entry);
                 }
             }
         }
+        self.close()
+    }
+
+    fn close(&mut self) -> Result<Verified, MemberError> {
+        self.closer.look(self.members[0].log());
         self.closer.close(&mut self.members[0], NOW)
     }
 }
 
-fn shared(envelope: &mut Envelope) -> Option<&mut SharedVariables> {
-    match &mut envelope.payload {
+fn shared(payload: &mut Payload) -> Option<&mut SharedVariables> {
+    match payload {
         Payload::SharedVariables(shared) => Some(shared),
         _ => None,
     }
 }
 
-type Spoil = fn(&mut Envelope);
+fn payload(verified: &Verified) -> Payload {
+    verified.entry().envelope().expect("a message").payload
+}
+
+type Spoil = fn(&mut Payload);
 
 #[test]
-fn messages_of_another_contract_are_refused_by_all() {
+fn messages_of_another_contract_are_left_out_by_all() {
     let mut a = Agreement::new(Family::Strong, MethodName::Aladin);
     let opening = a.open();
     for member in &mut a.members {
         member.hear(&opening).expect("a call");
     }
-    let reply = a.members[3].act(NOW).expect("an answer").remove(0);
-    let other = ContractId::new("other").expect("a name");
-    let cases: [(&str, &Envelope, Spoil); 8] = [
-        ("is of contract 0707", &reply, |e| {
-            e.contract_hash = ContractHash([7; 32]);
-        }),
-        ("stranger is no member", &reply, |e| {
-            e.author = AuthorId::new("stranger").expect("a name");
-        }),
-        ("is of contract other, not of power", &reply, |e| {
+    let reply = payload(&a.members[2].act(NOW).expect("an answer")[0]);
+    let opening = payload(&opening);
+    let cases: [(&str, &Payload, Spoil); 6] = [
+        ("is of contract other, not of power", &reply, |p| {
             let other = ContractId::new("other").expect("a name");
-            shared(e).expect("a reply").contract_id = other;
+            shared(p).expect("a reply").contract_id = other;
         }),
-        ("is of epoch 2, not of 1", &reply, |e| {
-            shared(e).expect("a reply").epoch = Epoch(2);
+        ("is of epoch 2, not of 1", &reply, |p| {
+            shared(p).expect("a reply").epoch = Epoch(2);
         }),
-        ("is of attempt 1, not of 0", &reply, |e| {
-            shared(e).expect("a reply").attempt = Attempt(1);
+        ("is of attempt 1, not of 0", &reply, |p| {
+            shared(p).expect("a reply").attempt = Attempt(1);
         }),
-        ("member-003 closes no rounds", &opening, |e| {
-            e.author = AuthorId::new("member-003").expect("a name");
-        }),
-        ("is of contract other, not of power", &opening, |e| {
-            let Payload::DualVariables(dual) = &mut e.payload else {
+        ("member-003 closes no rounds", &opening, |_| {}),
+        ("is of contract other, not of power", &opening, |p| {
+            let Payload::DualVariables(dual) = p else {
                 panic!("an opening");
             };
             dual.contract_id = ContractId::new("other").expect("a name");
         }),
-        ("is of epoch 2, not of 1", &opening, |e| {
-            let Payload::DualVariables(dual) = &mut e.payload else {
+        ("is of epoch 2, not of 1", &opening, |p| {
+            let Payload::DualVariables(dual) = p else {
                 panic!("an opening");
             };
             dual.epoch = Epoch(2);
         }),
     ];
-    let allocation = |contract_id: ContractId, epoch: Epoch| Envelope {
-        payload: Payload::PlanDelta(PlanDelta {
+    let allocation = |contract_id: ContractId, epoch: Epoch| {
+        Payload::PlanDelta(PlanDelta {
             delta: Delta::Allocation {
                 coupling: CouplingId::new("balance").expect("a name"),
                 epoch,
                 quanta: FixedVec::default(),
             },
             timestamp: NOW,
-            author: reply.author.clone(),
+            author: "member-003".parse().expect("a name"),
             contract_id,
             signature: None,
-        }),
-        ..reply.clone()
+        })
     };
     let spoiled = cases.into_iter().map(|(expected, good, spoil)| {
         let mut bad = good.clone();
         spoil(&mut bad);
         (expected, bad)
     });
+    let other = ContractId::new("other").expect("a name");
     let ours = a.contract.id().clone();
     let allocations = [
         ("is of contract other", allocation(other, Epoch(1))),
         ("is of epoch 2, not of 1", allocation(ours, Epoch(2))),
     ];
+    let mut said = 0;
     for (expected, bad) in spoiled.chain(allocations) {
-        let said = |e: Refused| {
-            let e = e.to_string();
-            assert!(e.contains(expected), "{e}: {expected}");
-        };
-        said(a.ledger.insert(bad.clone()).expect_err(expected));
-        said(a.closer.take(&bad).expect_err(expected));
+        let bad = a.members[3].say(bad, vec![], NOW).expect("an entry");
+        let id = bad.entry().id();
+        a.ledger.insert(bad.clone()).expect("of an author");
+        said += 1;
+        let state = a.ledger.state();
+        assert_eq!(state.left_out.len(), said, "{expected}");
+        let reason = state.left_out[&id].reason.to_string();
+        assert!(reason.contains(expected), "{reason}: {expected}");
+        assert_eq!(state.fault, None, "{expected}");
         match a.members[1].hear(&bad) {
-            Err(MemberError::Refused(e)) => said(e),
+            Err(MemberError::Misfit(e)) => assert_eq!(e.to_string(), reason),
             other => panic!("{expected}: {other:?}"),
         }
+        a.members[0].hear(&bad).expect_err(expected);
+        a.closer.look(a.members[0].log());
+        assert!(!a.closer.answered().contains(&true));
     }
-    assert!(a.ledger.messages().is_empty());
-    assert!(!a.closer.answered().contains(&true));
+}
+
+/// An entry of member 3 as its first.
+fn first(a: &Agreement, with: &mut dyn FnMut(&mut Draft), by: &SecretKey) -> Entry {
+    let mut draft = Draft {
+        author: "member-003".parse().expect("a name"),
+        boot_epoch: cosmosmesh_mission::BootEpoch(0),
+        seq: cosmosmesh_mission::Seq(0),
+        backlink: None,
+        deps: Vec::new(),
+        time: NOW,
+        contract_hash: a.contract.hash(),
+        kind: Kind(0),
+        body: b"no body".to_vec(),
+    };
+    with(&mut draft);
+    draft.sign(by).expect("an entry")
+}
+
+#[test]
+fn entries_of_strangers_contracts_and_wrong_keys_never_come_in() {
+    let a = Agreement::new(Family::Strong, MethodName::Aladin);
+    let verify = |entry| a.contract.terms().verify(entry).map(|_| ());
+    let entry = first(
+        &a,
+        &mut |d| d.contract_hash = ContractHash([7; 32]),
+        &key(3),
+    );
+    assert!(matches!(verify(entry), Err(NotTaken::Contract { .. })));
+    let stranger = "stranger".parse().expect("a name");
+    let entry = first(&a, &mut |d| d.author = Clone::clone(&stranger), &key(3));
+    assert_eq!(verify(entry), Err(NotTaken::Author(stranger.clone())));
+    let entry = first(&a, &mut |_| {}, &key(2));
+    assert!(matches!(verify(entry), Err(NotTaken::Signature(_))));
+}
+
+#[test]
+fn a_body_that_cannot_be_read_is_left_out_and_named() {
+    let mut a = Agreement::new(Family::Strong, MethodName::Aladin);
+    let opening = a.open();
+    a.ledger.insert(opening).expect("the closer's");
+    let entry = first(&a, &mut |_| {}, &key(3));
+    let verified = a.contract.terms().verify(entry).expect("an author's");
+    a.ledger.insert(verified.clone()).expect("an author's");
+    a.members[0].hear(&verified).expect_err("unreadable");
+    let next = a.close().expect("a closing");
+    a.ledger.insert(next).expect("the closer's");
+    let state = a.ledger.state();
+    assert_eq!(state.fault, None);
+    let reason = state.left_out[&verified.entry().id()].reason.to_string();
+    assert!(reason.contains("no payload of kind 0"), "{reason}");
+}
+
+#[test]
+fn the_logs_own_entries_and_unknown_kinds_are_no_fault() {
+    let mut a = Agreement::new(Family::Strong, MethodName::Aladin);
+    let opening = a.open();
+    a.ledger.insert(opening.clone()).expect("the closer's");
+    // The closer votes for a checkpoint of what it holds; member 3 says something
+    // that nobody here knows.
+    let at = a.ledger.log().find(&opening.entry().id()).expect("held");
+    let checkpoint = a.ledger.log().checkpoint(&[at], a.ledger.state().digest);
+    let vote = |d: &mut Draft| {
+        d.author = "member-000".parse().expect("a name");
+        (d.seq, d.backlink) = (cosmosmesh_mission::Seq(1), Some(opening.entry().id()));
+        checkpoint.as_ref().expect("one").say(d).expect("said");
+    };
+    let vote = first(&a, &mut { vote }, &key(0));
+    let unknown = first(&a, &mut |d| d.kind = Kind(1000), &key(3));
+    for entry in [vote, unknown] {
+        let verified = a.contract.terms().verify(entry).expect("an author's");
+        let taken = a.ledger.insert(verified).expect("an author's");
+        assert_eq!(taken.attached.len(), 1);
+    }
+    let state = a.ledger.state();
+    assert!(state.left_out.is_empty() && state.fault.is_none());
+    assert_eq!(a.ledger.log().sealed().len(), 1);
+}
+
+#[test]
+fn a_fork_found_out_later_changes_no_closed_round() {
+    let mut a = Agreement::new(Family::Strong, MethodName::Aladin);
+    let opening = a.open();
+    let next = a.round(&opening, &mut |_| {}).expect("a closing");
+    a.ledger.insert(next.clone()).expect("the closer's");
+    let before = a.ledger.state();
+    let other = first(&a, &mut |_| {}, &key(3));
+    let other = a.contract.terms().verify(other).expect("an author's");
+    a.ledger.insert(other.clone()).expect("an author's");
+    let state = a.ledger.state();
+    assert_eq!(state.fault, None);
+    assert_eq!(state.progress.rounds(), before.progress.rounds());
+    assert_eq!(state.progress.rounds()[0].present, [0, 1, 2, 3]);
+    let forker: MemberId = "member-003".parse().expect("a name");
+    assert!(state.forks[&forker].contains(&other.entry().id()));
+    assert_ne!(state.digest, before.digest);
+    // The closer counts nothing more of it.
+    a.members[0].hear(&other).expect_err("unreadable");
+    let last = a.round(&next, &mut |_| {}).expect("a closing");
+    a.ledger.insert(last).expect("the closer's");
+    let state = a.ledger.state();
+    assert_eq!(state.fault, None);
+    assert_eq!(state.progress.rounds()[1].present, [0, 1, 2]);
 }
 
 #[test]
@@ -254,15 +372,19 @@ fn a_misfit_counts_as_no_answer_and_hides_no_other() {
     let opening = a.open();
     a.members[3].hear(&opening).expect("a call");
     let good = a.members[3].act(NOW).expect("an answer").remove(0);
-    let mut bad = good.clone();
+    let mut bad = payload(&good);
     let s = shared(&mut bad).expect("a reply");
     (s.round, s.version) = (Round(7), Round(7));
     s.priors.points.clear();
-    a.closer.take(&bad).expect("of the contract");
+    let bad = a.members[3].say(bad, vec![], NOW).expect("an entry");
+    // What its author said before is missing: it waits.
+    a.members[0].hear(&bad).expect_err("a misfit");
+    a.closer.look(a.members[0].log());
     assert_eq!(a.closer.answered(), [false; 4]);
-    a.closer.take(&good).expect("of the contract");
+    a.members[0].hear(&good).expect("an author's");
+    a.closer.look(a.members[0].log());
     assert_eq!(a.closer.answered(), [false, false, false, true]);
-    a.closer.close(&mut a.members[0], NOW).expect("a closing");
+    a.close().expect("a closing");
     assert_eq!(a.closer.progress().rounds()[0].present, [3]);
     assert_eq!(a.closer.progress().left_out().len(), 1);
 }
@@ -276,7 +398,7 @@ fn others_agree_although_one_sends_garbage_for_a_while() {
         while a.closer.progress().phase() != Phase::Agreed && round < 200 {
             round += 1;
             let garbage = (2..6).contains(&round);
-            let mut tamper = |e: &mut Envelope| {
+            let mut tamper = |e: &mut Payload| {
                 if garbage && let Some(s) = shared(e) {
                     s.priors.barrier_weight.0 = -1;
                 }
@@ -337,7 +459,7 @@ fn noise_that_fits_ends_in_no_panic() {
             let mut a = Agreement::new(Family::Strong, method);
             let mut opening = a.open();
             for _ in 0..8 {
-                let mut tamper = |e: &mut Envelope| {
+                let mut tamper = |e: &mut Payload| {
                     if let Some(s) = shared(e) {
                         noise(&mut random, s);
                     }
@@ -364,6 +486,7 @@ fn members_that_would_wait_for_each_other_make_no_contract() {
             ContractId::new("power").expect("a name"),
             Epoch(1),
             Arc::new(frame.clone()),
+            &keys(),
             &MemberId::new(first.as_str()).expect("a name"),
             MethodName::Aladin,
             1e-3,

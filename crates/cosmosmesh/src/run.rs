@@ -7,6 +7,8 @@ use cosmosmesh_coordination::contract::{Contract, ContractError};
 use cosmosmesh_coordination::ledger::Ledger;
 use cosmosmesh_coordination::member::{Member, MemberError};
 use cosmosmesh_coordination::wire::WireError;
+use cosmosmesh_identity::SecretKey;
+use cosmosmesh_log::Log;
 use cosmosmesh_mission::{AssetId, ContractId, DomainId, Epoch, MemberId, ProblemVersion};
 use cosmosmesh_optimize::central::{self, CentralError};
 use cosmosmesh_optimize::coupled::Coupled;
@@ -92,7 +94,13 @@ pub struct Figures {
     pub bytes_sent: u64,
     /// How long the agreement took in the mission's time, in seconds.
     pub virtual_time_s: f64,
-    /// Digest of the state that follows from the messages.
+    /// What the meetings after the end sent, until every member held every entry.
+    pub drained_bytes: u64,
+    /// Entries that are final: the past of the last closing.
+    pub final_entries: usize,
+    /// Entries that were said and are part of nothing yet.
+    pub provisional_entries: usize,
+    /// Digest of the final entries and of the state that follows from them.
     pub state_digest: String,
     /// Everything that is wrong with the plan, as sentences.
     pub violations: Vec<String>,
@@ -105,8 +113,10 @@ pub struct Run {
     pub figures: Figures,
     /// What the report shows; none without a plan.
     pub report: Option<ReportData>,
-    /// Every message.
+    /// Every entry.
     pub ledger: Ledger,
+    /// Each member's own log.
+    pub logs: Vec<(MemberId, Log)>,
 }
 
 /// Why a run did not take place.
@@ -203,8 +213,7 @@ pub fn run(
         .map_err(|e| RunError::Unfit(e.to_string()))?;
     let frame = frame(&mission, &coupled)?;
     let contract = Arc::new(contract(&mission, frame, options)?);
-    let salt = |index| salt(options.seed, index);
-    let members = members(&mission, &coupled, &contract, &salt)?;
+    let members = members(&mission, &coupled, &contract, options.seed)?;
     let sync = &mission.sync;
     let terms = Terms {
         start_s: mission.start_unix_s as f64,
@@ -323,10 +332,14 @@ fn contract(mission: &Mission, frame: Arc<Frame>, o: &Options) -> Result<Contrac
         .ok_or_else(|| RunError::Unfit("no contract of the scenario names a closer".to_owned()))?;
     let closer = MemberId::new(closer.as_str()).map_err(|e| unfit(&e))?;
     let id = ContractId::new(&mission.name.to_string()).map_err(|e| unfit(&e))?;
+    let keys: Vec<_> = (0..frame.members.len())
+        .map(|index| signing_key(o.seed, index).public())
+        .collect();
     Ok(Contract::new(
         id,
         Epoch(0),
         frame,
+        &keys,
         &closer,
         o.method,
         o.gap,
@@ -336,18 +349,29 @@ fn contract(mission: &Mission, frame: Arc<Frame>, o: &Options) -> Result<Contrac
 /// The salt of a member's commitment to its problem, in a run in one process: it
 /// follows from the run's seed and the member's place, so that the same seed
 /// gives the same bytes. Whoever knows the seed knows the salts. A node draws its
-/// own from the operating system once there are keys, and keeps it.
+/// own from the operating system, and keeps it.
 fn salt(seed: u64, index: usize) -> [u8; 32] {
     let context = "cosmosmesh v1 commitment salts of a run in one process";
     let key = blake3::derive_key(context, &seed.to_be_bytes());
     *blake3::keyed_hash(&key, &(index as u64).to_be_bytes()).as_bytes()
 }
 
+/// The key that a member signs with, in a run in one process: it follows from the
+/// run's seed and the member's place, so that the same seed gives the same bytes.
+/// Whoever knows the seed knows all keys: signatures of such a run say which member
+/// of it said something, and nothing beyond it. A node draws its own from the
+/// operating system, and keeps it.
+pub fn signing_key(seed: u64, index: usize) -> SecretKey {
+    let context = "cosmosmesh v1 signing keys of a run in one process";
+    let key = blake3::derive_key(context, &seed.to_be_bytes());
+    SecretKey::from_seed(*blake3::keyed_hash(&key, &(index as u64).to_be_bytes()).as_bytes())
+}
+
 fn members(
     mission: &Mission,
     coupled: &Coupled,
     contract: &Arc<Contract>,
-    salt: &dyn Fn(usize) -> [u8; 32],
+    seed: u64,
 ) -> Result<Vec<Member>, RunError> {
     let mut out = Vec::new();
     for (i, m) in coupled.members.iter().enumerate() {
@@ -364,13 +388,14 @@ fn members(
             contract_id: contract.id().clone(),
         };
         let record = to_record(&asset.problem, heading)?;
-        let commitment = record.commit(&salt(i)).map_err(|e| unfit(&e))?;
+        let commitment = record.commit(&salt(seed, i)).map_err(|e| unfit(&e))?;
         out.push(Member::new(
             contract.clone(),
             i,
             m,
             commitment,
             solver(hint),
+            signing_key(seed, i),
         )?);
     }
     Ok(out)
@@ -384,7 +409,15 @@ fn finish(
     ended: Ended,
 ) -> Result<Run, RunError> {
     let state = ended.ledger.state();
+    let settled = ended.ledger.settled();
     let mut violations = Vec::new();
+    let members = contract.members().iter().cloned();
+    let logs: Vec<_> = members.zip(ended.logs.clone()).collect();
+    for (member, log) in &logs {
+        if log.digest() != ended.ledger.log().digest() {
+            violations.push(format!("the log of {member} is not that of the others"));
+        }
+    }
     if let Some((id, why)) = &state.fault {
         violations.push(format!("closing {id} is at fault: {why}"));
     }
@@ -394,9 +427,14 @@ fn finish(
             left_out.author, left_out.reason
         ));
     }
+    for (member, [one, other]) in &state.forks {
+        violations.push(format!(
+            "{member} forked: {one} and {other} have one back link"
+        ));
+    }
     for (member, count) in contract.members().iter().zip(&ended.refused) {
         if *count > 0 {
-            violations.push(format!("{count} messages of {member} were refused"));
+            violations.push(format!("{count} messages of {member} have no encoding"));
         }
     }
     let replayed = state.progress.plan();
@@ -443,7 +481,12 @@ fn finish(
         messages: ended.sent.messages,
         bytes_sent: ended.sent.bytes,
         virtual_time_s: ended.virtual_time_s,
-        state_digest: blake3::Hash::from_bytes(state.digest).to_hex().to_string(),
+        drained_bytes: ended.drained_bytes,
+        final_entries: settled.log().len(),
+        provisional_entries: ended.ledger.log().len() - settled.log().len(),
+        state_digest: blake3::Hash::from_bytes(settled.state().digest)
+            .to_hex()
+            .to_string(),
         violations,
     };
     (figures.bound, figures.bound_reason) = bound(&figures, ended.rounds.len());
@@ -467,6 +510,7 @@ fn finish(
             figures,
             report: None,
             ledger: ended.ledger,
+            logs,
         });
     };
     let solution = mission.report(&x);
@@ -492,6 +536,7 @@ fn finish(
         figures,
         report: Some(report),
         ledger: ended.ledger,
+        logs,
     })
 }
 

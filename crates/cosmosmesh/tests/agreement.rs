@@ -1,15 +1,23 @@
 //! The agreement of a shipped scenario, from end to end in one process.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use cosmosmesh::run::{Options, Run, run, shipped_scenario};
-use cosmosmesh_mission::{Canonical as _, Envelope, Payload};
+use cosmosmesh::run::{Options, Run, run, shipped_scenario, signing_key};
+use cosmosmesh_coordination::contract::Contract;
+use cosmosmesh_coordination::ledger::Ledger;
+use cosmosmesh_log::{Draft, Entry};
+use cosmosmesh_mission::Payload;
 use cosmosmesh_optimize::problem::OpenProblem;
 use cosmosmesh_optimize::seeded::Seeded;
 use cosmosmesh_planning::mission::Mission;
 use cosmosmesh_planning::scenario::Scenario;
 
 const NAME: &str = "energy_balance";
+
+fn payload(entry: &Entry) -> Payload {
+    entry.envelope().expect("a message").payload
+}
 
 fn agree(options: &Options) -> Run {
     let text = shipped_scenario(NAME).expect("it is shipped");
@@ -79,7 +87,12 @@ fn the_state_is_a_function_of_the_set_of_messages() {
         ..Options::default()
     });
     let digest = found.ledger.state().digest;
-    let all: Vec<Envelope> = found.ledger.messages().values().cloned().collect();
+    let terms = found.ledger.log().terms();
+    let all: Vec<Entry> = found.ledger.entries().map(|e| (**e).clone()).collect();
+    let insert = |ledger: &mut Ledger, entry: &Entry| {
+        let verified = terms.verify(entry.clone()).expect("a good entry");
+        ledger.insert(verified).expect("a good entry")
+    };
     for seed in 0..5 {
         let mut chance = Seeded::new(seed);
         let mut order: Vec<usize> = (0..all.len()).collect();
@@ -88,50 +101,131 @@ fn the_state_is_a_function_of_the_set_of_messages() {
         }
         let mut ledger = found.ledger.clone_empty();
         for k in order {
-            ledger.insert(all[k].clone()).expect("a good message");
+            insert(&mut ledger, &all[k]);
             // Duplicates change nothing.
-            let again = ledger.insert(all[k].clone()).expect("a good message");
-            assert!(!again);
+            let again = insert(&mut ledger, &all[k]);
+            assert!(again.attached.is_empty());
         }
         assert_eq!(ledger.state().digest, digest, "order of seed {seed}");
     }
     // Without a message that counted, the state says what is missing.
     let counted = all
         .iter()
-        .find_map(|e| match &e.payload {
+        .find_map(|e| match payload(e) {
             Payload::DualVariables(d) => d.cohort.first().copied(),
             _ => None,
         })
         .expect("a cohort");
     let mut ledger = found.ledger.clone_empty();
     for e in &all {
-        if e.id().expect("an id") != counted {
-            ledger.insert(e.clone()).expect("a good message");
+        if e.id() != counted {
+            insert(&mut ledger, e);
         }
     }
     let state = ledger.state();
-    assert_eq!(state.missing, BTreeSet::from([counted]));
+    assert!(state.missing.contains(&counted));
+    assert_eq!(state.fault, None);
     assert_ne!(state.digest, digest);
+}
+
+#[test]
+fn every_member_ends_with_the_same_log_and_what_comes_later_is_provisional() {
+    for loss in [0.0, 0.3] {
+        let found = agree(&Options {
+            loss,
+            seed: 3,
+            gap: 1e-3,
+            ..Options::default()
+        });
+        assert!(found.figures.violations.is_empty(), "{:?}", found.figures);
+        assert_eq!(found.logs.len(), 4);
+        assert!(found.figures.drained_bytes > 0);
+        let contract = found.ledger.contract();
+        let digest = |ledger: &Ledger| {
+            let digest = ledger.settled().state().digest;
+            blake3::Hash::from_bytes(digest).to_hex().to_string()
+        };
+        for (member, log) in &found.logs {
+            let ledger = Ledger::of(contract.clone(), log.clone());
+            assert_eq!(digest(&ledger), found.figures.state_digest, "{member}");
+        }
+        // The contract as a file leads to the same.
+        let bytes = contract.to_bytes().expect("an encoding");
+        let read = Arc::new(Contract::from_bytes(&bytes).expect("a contract"));
+        assert_eq!(read.hash(), contract.hash());
+        let (_, log) = &found.logs[2];
+        let mut ledger = Ledger::of(read, log.clone());
+        assert_eq!(digest(&ledger), found.figures.state_digest);
+        // An entry that comes after the last closing is part of nothing yet.
+        let last = ledger.entries().find(|e| {
+            let tip = log.tip(contract.author(2)).expect("it said something");
+            log.find(&e.id()) == Some(tip)
+        });
+        let last = last.expect("its last").clone();
+        let mut envelope = last.envelope().expect("a message");
+        (envelope.seq.0, envelope.backlink) = (envelope.seq.0 + 1, Some(last.id()));
+        let late = Draft::of_envelope(&envelope, vec![]).expect("a draft");
+        let late = late.sign(&signing_key(3, 2)).expect("an entry");
+        let verified = log.terms().verify(late).expect("its author's");
+        ledger.insert(verified).expect("well placed");
+        assert_eq!(ledger.log().len(), log.len() + 1);
+        assert_eq!(digest(&ledger), found.figures.state_digest);
+        assert_ne!(ledger.state().digest, ledger.settled().state().digest);
+    }
+}
+
+#[test]
+fn bytes_that_are_no_contract_are_refused() {
+    let found = agree(&Options {
+        gap: 1e-2,
+        ..Options::default()
+    });
+    let contract = found.ledger.contract();
+    let bytes = contract.to_bytes().expect("an encoding");
+    for length in (0..bytes.len()).step_by(7) {
+        Contract::from_bytes(&bytes[..length]).expect_err("cut");
+    }
+    for at in 0..bytes.len() {
+        let mut bent = bytes.clone();
+        bent[at] ^= 1;
+        // What still is a contract is another one.
+        if let Ok(other) = Contract::from_bytes(&bent) {
+            assert_ne!(other.hash(), contract.hash(), "byte {at}");
+        }
+    }
 }
 
 #[test]
 fn prices_that_do_not_follow_from_their_cohort_prove_a_fault() {
     let found = agree(&Options::default());
-    let mut ledger = found.ledger.clone_empty();
-    let mut bent = None;
-    for e in found.ledger.messages().values() {
-        let mut e = e.clone();
-        if let Payload::DualVariables(d) = &mut e.payload
-            && d.round.0 == 3
-        {
-            let (_, prices) = d.multipliers.iter_mut().next().expect("a coupling");
-            prices.0[0] += 1;
-            bent = Some(e.id().expect("an id"));
-        }
-        ledger.insert(e).expect("a well-formed message");
-    }
-    let fault = ledger.state().fault.expect("a fault is found");
-    assert_eq!(Some(fault.0), bent);
+    let log = found.ledger.log();
+    let third = |e: &&Arc<Entry>| matches!(payload(e), Payload::DualVariables(d) if d.round.0 == 3);
+    let good = found.ledger.entries().find(third).expect("a closing");
+    let find = |id| log.find(id).expect("a parent");
+    let parents: Vec<_> = good.header().parents().map(find).collect();
+    let mut envelope = good.envelope().expect("a message");
+    let Payload::DualVariables(d) = &mut envelope.payload else {
+        panic!("a closing");
+    };
+    let (_, prices) = d.multipliers.iter_mut().next().expect("a coupling");
+    prices.0[0] += 1;
+    let closer = found.ledger.contract().closer();
+    let draft = Draft::of_envelope(&envelope, good.header().deps.clone()).expect("a draft");
+    let bent = draft.sign(&signing_key(0, closer)).expect("an entry");
+    let verified = log.terms().verify(bent.clone()).expect("the closer's");
+    // As it looks to someone who has not heard the other.
+    let mut ledger = Ledger::of(found.ledger.contract().clone(), log.at(&parents));
+    assert_eq!(ledger.state().fault, None);
+    ledger.insert(verified.clone()).expect("well formed");
+    let state = ledger.state();
+    assert_eq!(state.fault.expect("a fault").0, bent.id());
+    assert_eq!(state.progress.rounds().len(), 2);
+    // And to someone who has heard both: then neither counts.
+    let mut ledger = Ledger::of(found.ledger.contract().clone(), log.clone());
+    ledger.insert(verified).expect("well formed");
+    let state = ledger.state();
+    assert!(state.fault.is_some() && state.forks.len() == 1);
+    assert!(state.progress.plan().is_none());
 }
 
 #[test]
@@ -142,9 +236,9 @@ fn commitments_follow_from_the_seed_and_no_two_are_alike() {
             gap: 1e-3,
             ..Options::default()
         });
-        let messages = found.ledger.messages().values();
-        let shared = messages.filter_map(|e| match &e.payload {
-            Payload::SharedVariables(s) => Some((e.author.clone(), s.problem)),
+        let entries = found.ledger.entries();
+        let shared = entries.filter_map(|e| match payload(e) {
+            Payload::SharedVariables(s) => Some((e.header().author.clone(), s.problem)),
             _ => None,
         });
         shared.collect()
@@ -177,7 +271,7 @@ fn no_private_field_reaches_a_message() {
     let mission = Mission::build(&scenario).expect("a mission");
     let coupled = mission.normal_form().expect("a normal form");
     let found = agree(&Options::default());
-    assert!(found.ledger.messages().len() > 20);
+    assert!(found.ledger.log().len() > 20);
     for m in &coupled.members {
         let secrets = secrets(&m.problem);
         assert!(
@@ -190,8 +284,8 @@ fn no_private_field_reaches_a_message() {
             .iter()
             .map(|&r| coupled.rows[r].coupling.as_str())
             .collect();
-        for e in found.ledger.messages().values() {
-            let bytes = e.to_cbor().expect("an encoding");
+        for e in found.ledger.entries() {
+            let bytes = e.to_bytes();
             for window in bytes.windows(8) {
                 let v = u64::from_be_bytes(window.try_into().expect("eight bytes"));
                 assert!(
@@ -200,11 +294,11 @@ fn no_private_field_reaches_a_message() {
                     f64::from_bits(v)
                 );
             }
-            if e.author.as_str() != m.problem.id().as_str() {
+            if e.header().author.as_str() != m.problem.id().as_str() {
                 continue;
             }
             // A member speaks of its own couplings and of nothing else.
-            match &e.payload {
+            match payload(e) {
                 Payload::SharedVariables(s) => {
                     assert!(s.forecasts.keys().all(|c| touched.contains(c.as_str())));
                 }

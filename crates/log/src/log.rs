@@ -313,6 +313,12 @@ impl Log {
         self.nodes.is_empty()
     }
 
+    /// The entries from the `seen`-th on, in the order of attaching: what is new
+    /// to someone who has seen the first `seen`.
+    pub fn attached_since(&self, seen: usize) -> impl Iterator<Item = EntryIx> + use<> {
+        (seen..self.len()).map(|at| EntryIx(at as u32))
+    }
+
     /// How many entries wait, and roughly the bytes they take.
     pub fn pending(&self) -> (usize, usize) {
         (self.pending.len(), self.pending.bytes())

@@ -15,7 +15,10 @@ use cosmosmesh_coordination::contract::Contract;
 use cosmosmesh_coordination::ledger::Ledger;
 use cosmosmesh_coordination::member::{Member, MemberError};
 use cosmosmesh_coordination::progress::{ClosedRound, Phase, Plan};
-use cosmosmesh_mission::{Canonical as _, Delta, Envelope, Payload, UtcSeconds};
+use cosmosmesh_log::sync::sketch::Salt;
+use cosmosmesh_log::sync::{Options, PeerRecord, Session};
+use cosmosmesh_log::{Log, Verified};
+use cosmosmesh_mission::{Delta, Payload, UtcSeconds};
 
 use crate::network::{Carried, Network, UnknownNode};
 
@@ -52,16 +55,21 @@ pub struct TimedRound {
 /// How an agreement ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// Every message.
+    /// Every entry.
     pub ledger: Ledger,
+    /// The log of each member, after all have met until they hold the same.
+    pub logs: Vec<Log>,
+    /// What those meetings after the end sent, in bytes; they take no virtual
+    /// time, lose nothing, and are not part of `sent`.
+    pub drained_bytes: u64,
     /// The rounds.
     pub rounds: Vec<TimedRound>,
     /// The plan, if the members agreed.
     pub plan: Option<Plan>,
     /// Who could not go on, and why, if that ended the agreement.
     pub stopped: Option<Stopped>,
-    /// How many messages of each member were refused: they never were part of
-    /// the agreement. Those that were left out are in the ledger's state.
+    /// How many statements of each member were never made, because they have no
+    /// encoding. Those that were left out are in the ledger's state.
     pub refused: Vec<u64>,
     /// The last lower bound, cost units.
     pub lower: Option<f64>,
@@ -88,9 +96,9 @@ pub struct Stopped {
     pub source: Box<MemberError>,
 }
 
-/// What becomes of a message on its way out of the member of that number:
+/// What becomes of a statement before the member of that number signs it:
 /// nothing, itself, or whatever a test puts in its place.
-pub type Tamper<'a> = dyn FnMut(usize, Envelope) -> Vec<Envelope> + 'a;
+pub type Tamper<'a> = dyn FnMut(usize, Payload) -> Vec<Payload> + 'a;
 
 /// An event, ordered by time and then by when it was planned.
 #[derive(Debug)]
@@ -102,8 +110,9 @@ struct Event {
 
 #[derive(Debug)]
 enum What {
-    /// Messages arrive at a member.
-    Arrive(usize, Vec<Envelope>),
+    /// Entries arrive at a member, each checked by whoever sent it into the
+    /// network: all members hold the same keys.
+    Arrive(usize, Vec<Verified>),
     /// A member has finished thinking.
     Act(usize),
     /// The round must close; of which closing it is.
@@ -143,7 +152,7 @@ pub fn run(
     terms: Terms,
     watch: &mut dyn FnMut(&TimedRound) -> bool,
 ) -> Result<Ended, UnknownNode> {
-    let honest = &mut |_, envelope| vec![envelope];
+    let honest = &mut |_, payload| vec![payload];
     run_tampered(contract, members, plan, terms, honest, watch)
 }
 
@@ -176,7 +185,6 @@ pub fn run_tampered(
         acknowledged: vec![0; members.len()],
         reply_bytes: vec![0; members.len()],
         thinking: vec![false; members.len()],
-        refused: vec![0; members.len()],
         members,
         tamper,
         rounds: Vec::new(),
@@ -185,6 +193,11 @@ pub fn run_tampered(
     };
     let stopped = run.until_ended(watch).err();
     Ok(run.finish(stopped))
+}
+
+/// What an entry takes on a link, overheads aside.
+fn bytes(e: &Verified) -> u64 {
+    e.entry().to_bytes().len() as u64
 }
 
 struct Run<'a, 't> {
@@ -199,9 +212,8 @@ struct Run<'a, 't> {
     now_s: f64,
     members: Vec<Member>,
     tamper: &'a mut Tamper<'t>,
-    refused: Vec<u64>,
     /// Every opening so far, and its size.
-    openings: Vec<(Envelope, u64)>,
+    openings: Vec<(Verified, u64)>,
     /// How many openings each member is known to have.
     acknowledged: Vec<usize>,
     /// Size of each member's last answer.
@@ -242,10 +254,10 @@ impl Run<'_, '_> {
         }
     }
 
-    /// The closer's own message, which is part of the agreement at once.
-    fn record(&mut self, opening: &Envelope) -> Result<(), Stopped> {
-        let inserted = self.ledger.insert(opening.clone());
-        inserted.map_err(self.at(self.contract.closer()))?;
+    /// What a member has said is part of the agreement at once.
+    fn record(&mut self, by: usize, said: &Verified) -> Result<(), Stopped> {
+        let taken = self.ledger.insert(said.clone());
+        taken.map_err(self.at(by))?;
         Ok(())
     }
 
@@ -265,17 +277,17 @@ impl Run<'_, '_> {
 
     /// Sends an opening to every member, with all those that it may lack, and
     /// sets the deadline by the contact plan.
-    fn publish(&mut self, opening: Envelope) -> Result<(), Stopped> {
+    fn publish(&mut self, opening: Verified) -> Result<(), Stopped> {
         let c = self.contract.closer();
-        let bytes = opening.to_cbor().map_err(self.at(c))?.len() as u64;
-        self.record(&opening)?;
+        let bytes = bytes(&opening);
+        self.record(c, &opening)?;
         self.openings.push((opening, bytes));
         let limit_s = self.now_s + self.terms.round_limit_s;
         let mut deadline_s = self.now_s;
         let waits_for_rounding = matches!(self.closer.progress().phase(), Phase::Settling(_));
         for i in 0..self.members.len() {
             let missing = &self.openings[self.acknowledged[i]..];
-            let bundle: Vec<Envelope> = missing.iter().map(|(e, _)| e.clone()).collect();
+            let bundle: Vec<Verified> = missing.iter().map(|(e, _)| e.clone()).collect();
             let size: u64 = missing.iter().map(|(_, b)| b).sum();
             if i == c {
                 self.plan(self.now_s, What::Arrive(i, bundle));
@@ -321,12 +333,12 @@ impl Run<'_, '_> {
         watch: &mut dyn FnMut(&TimedRound) -> bool,
     ) -> Result<(), Stopped> {
         match what {
-            What::Arrive(i, envelopes) => {
-                for e in &envelopes {
-                    // A member passes over what it refuses. It was counted when
-                    // it was sent, or is among what the ledger leaves out.
+            What::Arrive(i, entries) => {
+                for e in &entries {
+                    // A member passes over what does not fit. It is among what the
+                    // ledger leaves out.
                     let _ = self.members[i].hear(e);
-                    if i == self.contract.closer() && self.closer.take(e).is_ok() {
+                    if i == self.contract.closer() {
                         self.note_acknowledgement(e);
                     }
                 }
@@ -338,8 +350,11 @@ impl Run<'_, '_> {
             What::Act(i) => {
                 self.thinking[i] = false;
                 let now = self.clock();
-                let said = self.members[i].act(now).map_err(self.at(i))?;
-                self.send_out(i, said);
+                let tamper = &mut *self.tamper;
+                let mut voice = |payload| tamper(i, payload);
+                let said = self.members[i].act_in(now, &mut voice);
+                let said = said.map_err(self.at(i))?;
+                self.send_out(i, &said)?;
             }
             What::Deadline(closing) => {
                 // A deadline only prompts; one that was overtaken says nothing.
@@ -349,6 +364,7 @@ impl Run<'_, '_> {
                 return Ok(());
             }
         }
+        self.closer.look(self.members[self.contract.closer()].log());
         if self.closer.answered().iter().all(|a| *a)
             && self.closer.progress().phase() != Phase::Agreed
         {
@@ -358,7 +374,8 @@ impl Run<'_, '_> {
     }
 
     /// The prices that an answer names are there; so are all earlier ones.
-    fn note_acknowledgement(&mut self, e: &Envelope) {
+    fn note_acknowledgement(&mut self, e: &Verified) {
+        let Ok(e) = e.entry().envelope() else { return };
         if let (Payload::SharedVariables(s), Some(i)) =
             (&e.payload, self.contract.place(e.author.as_str()))
         {
@@ -368,50 +385,49 @@ impl Run<'_, '_> {
         }
     }
 
-    fn send_out(&mut self, from: usize, said: Vec<Envelope>) {
-        let c = self.contract.closer();
-        // Answers go to the closer; allocations to all members of the coupling
-        // as well. Messages for one receiver travel together.
-        let mut bundles: BTreeMap<usize, (Vec<Envelope>, u64)> = BTreeMap::new();
-        let mut sent = Vec::new();
-        for e in said {
-            sent.extend((self.tamper)(from, e));
+    /// Sends what a member says, and what it said and nobody has closed with yet.
+    fn send_out(&mut self, from: usize, said: &[Verified]) -> Result<(), Stopped> {
+        if said.is_empty() {
+            return Ok(());
         }
-        for e in sent {
-            // What has no encoding cannot be sent at all.
-            let Ok(bytes) = e.to_cbor() else {
-                self.refused[from] += 1;
+        let c = self.contract.closer();
+        // Everything goes to the closer; allocations to all members of the
+        // coupling as well. Messages for one receiver travel together.
+        let mut bundles: BTreeMap<usize, Vec<Verified>> = BTreeMap::new();
+        let unheard: Vec<Verified> = self.members[from].unheard().cloned().collect();
+        for e in said {
+            self.record(from, e)?;
+            let Ok(envelope) = e.entry().envelope() else {
                 continue;
             };
-            let bytes = bytes.len() as u64;
-            if self.ledger.insert(e.clone()).is_err() {
-                self.refused[from] += 1;
-            }
-            let mut to = vec![c];
-            match &e.payload {
+            match &envelope.payload {
                 Payload::PlanDelta(d) => {
                     let Delta::Allocation { coupling, .. } = &d.delta else {
                         continue;
                     };
-                    to.extend(self.touching(coupling.as_str()));
+                    for to in self.touching(coupling.as_str()) {
+                        if to != c {
+                            bundles.entry(to).or_default().push(e.clone());
+                        }
+                    }
                 }
-                _ => self.reply_bytes[from] = bytes,
-            }
-            to.sort_unstable();
-            to.dedup();
-            for i in to {
-                let bundle = bundles.entry(i).or_default();
-                bundle.0.push(e.clone());
-                bundle.1 += bytes;
+                _ => self.reply_bytes[from] = bytes(e),
             }
         }
-        for (to, (bundle, bytes)) in bundles {
+        if !unheard.is_empty() {
+            bundles.insert(c, unheard);
+        }
+        for (to, bundle) in bundles {
             if to == from {
                 self.plan(self.now_s, What::Arrive(to, bundle));
-            } else if let Some(arrival) = self.network.send(from, to, bytes, self.now_s) {
+                continue;
+            }
+            let size = bundle.iter().map(bytes).sum();
+            if let Some(arrival) = self.network.send(from, to, size, self.now_s) {
                 self.plan(arrival, What::Arrive(to, bundle));
             }
         }
+        Ok(())
     }
 
     fn touching(&self, coupling: &str) -> Vec<usize> {
@@ -445,7 +461,7 @@ impl Run<'_, '_> {
             self.rounds.push(round);
             if !go_on {
                 self.ended = true;
-                return self.record(&opening);
+                return self.record(c, &opening);
             }
         }
         let agreed = self.closer.progress().phase() == Phase::Agreed;
@@ -455,17 +471,41 @@ impl Run<'_, '_> {
                 && self.closer.progress().phase() == Phase::Rounds)
         {
             self.ended = true;
-            return self.record(&opening);
+            return self.record(c, &opening);
         }
         self.publish(opening)
     }
 
-    fn finish(self, stopped: Option<Stopped>) -> Ended {
+    /// Lets every member meet the closer, until all hold the same.
+    fn drain(&mut self) -> u64 {
+        let c = self.contract.closer();
+        let mut bytes = 0;
+        for pass in 0..MOST_PASSES {
+            let digest = self.members[c].log().digest();
+            if self.members.iter().all(|m| m.log().digest() == digest) {
+                break;
+            }
+            for i in (0..self.members.len()).filter(|i| *i != c) {
+                let mut pair = self.members.iter_mut().enumerate();
+                let mut pair = pair.by_ref().filter(|(k, _)| *k == c || *k == i);
+                if let (Some((_, a)), Some((_, b))) = (pair.next(), pair.next()) {
+                    let mut salt = [0; 16];
+                    salt[..8].copy_from_slice(&self.terms.seed.to_be_bytes());
+                    salt[8..].copy_from_slice(&((pass << 32) | i as u64).to_be_bytes());
+                    bytes += meet(&mut [a, b], Salt(salt));
+                }
+            }
+        }
+        bytes
+    }
+
+    fn finish(mut self, stopped: Option<Stopped>) -> Ended {
+        let drained_bytes = self.drain();
         let progress = self.closer.progress();
         Ended {
             plan: progress.plan().cloned(),
             stopped,
-            refused: self.refused,
+            refused: self.members.iter().map(Member::unsaid).collect(),
             lower: progress.bounds().lower(),
             price: progress.call().points[0].price.clone(),
             x: self
@@ -478,6 +518,47 @@ impl Run<'_, '_> {
             virtual_time_s: self.now_s - self.terms.start_s,
             rounds: self.rounds,
             ledger: self.ledger,
+            logs: self.members.iter().map(|m| m.log().clone()).collect(),
+            drained_bytes,
         }
     }
+}
+
+/// How often all meet the closer at most. Twice is enough: once to bring it all, once
+/// to take it home.
+const MOST_PASSES: u64 = 4;
+
+/// Two members exchange what their logs do not share; says how many bytes it took.
+fn meet(members: &mut [&mut Member; 2], salt: Salt) -> u64 {
+    let options = Options {
+        budget_bytes: usize::MAX / 2,
+        ..Options::new(salt)
+    };
+    let mut sides = [
+        Session::open(members[0].log(), PeerRecord::default(), options),
+        Session::answer(PeerRecord::default(), options),
+    ];
+    let (mut bytes, mut turn, mut quiet) = (0, 0, 0);
+    while quiet < 2 {
+        let other = 1 - turn;
+        quiet += 1;
+        while let Some(message) = sides[turn].poll() {
+            quiet = 0;
+            bytes += message.len() as u64;
+            // Both run this very code: what one says the other understands. Where
+            // not, their logs differ in the end, and that is found.
+            let Ok(entries) = sides[other].receive(&message) else {
+                return bytes;
+            };
+            let log_terms = members[other].log().terms().clone();
+            for verified in entries.into_iter().filter_map(|e| log_terms.verify(e).ok()) {
+                let _ = members[other].hold(verified);
+            }
+            if sides[other].advance(members[other].log()).is_err() {
+                return bytes;
+            }
+        }
+        turn = other;
+    }
+    bytes
 }

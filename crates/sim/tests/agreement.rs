@@ -5,8 +5,9 @@ use std::sync::Arc;
 use cosmosmesh_contact::{BitRate, Contact, ContactPlan, Seconds, TimeBase};
 use cosmosmesh_coordination::contract::Contract;
 use cosmosmesh_coordination::member::Member;
+use cosmosmesh_identity::SecretKey;
 use cosmosmesh_mission::{
-    Commitment, ContractId, Delta, Envelope, Epoch, FixedVec, MemberId, Payload, SharedVariables,
+    Commitment, ContractId, Delta, Epoch, FixedVec, MemberId, Payload, SharedVariables,
 };
 use cosmosmesh_optimize::families::{self, Family};
 use cosmosmesh_optimize::local::SolverName;
@@ -23,10 +24,13 @@ fn agree(method: MethodName, tamper: &mut Tamper<'_>) -> Ended {
     let problem = families::instance(Family::Strong, 1, 4, 6).expect("an instance");
     let names: Vec<_> = problem.members.iter().map(|m| m.problem.id()).collect();
     let frame = Frame::new(&problem, |_| None, |_| Some(names[0].clone())).expect("a frame");
+    let key = |i: usize| SecretKey::from_seed([i as u8 + 1; 32]);
+    let keys: Vec<_> = (0..4).map(|i| key(i).public()).collect();
     let contract = Contract::new(
         ContractId::new("power").expect("a name"),
         Epoch(1),
         Arc::new(frame),
+        &keys,
         &MemberId::new(names[0].as_str()).expect("a name"),
         method,
         1e-3,
@@ -60,7 +64,7 @@ fn agree(method: MethodName, tamper: &mut Tamper<'_>) -> Ended {
     };
     let members = problem.members.iter().enumerate().map(|(i, m)| {
         let commitment = Commitment([i as u8; 32]);
-        Member::new(contract.clone(), i, m, commitment, SolverName::Auto).expect("a member")
+        Member::new(contract.clone(), i, m, commitment, SolverName::Auto, key(i)).expect("a member")
     });
     let members = members.collect();
     run_tampered(&contract, members, &plan, terms, tamper, &mut |_| true).expect("nodes")
@@ -70,6 +74,9 @@ fn agree(method: MethodName, tamper: &mut Tamper<'_>) -> Ended {
 /// the liar's.
 fn sound(ended: &Ended, name: &str) {
     let state = ended.ledger.state();
+    for log in &ended.logs {
+        assert_eq!(log.digest(), ended.ledger.log().digest(), "{name}");
+    }
     assert_eq!(state.fault, None, "{name}");
     assert_eq!(state.progress.plan(), ended.plan.as_ref(), "{name}");
     for left_out in state.left_out.values() {
@@ -98,8 +105,8 @@ fn spoil(kind: u32, s: &mut SharedVariables) {
 fn the_others_agree_with_one_that_sends_garbage_for_some_rounds() {
     for method in MethodName::ALL {
         let mut spoiled = 0;
-        let mut tamper = |i: usize, mut e: Envelope| {
-            if let Payload::SharedVariables(s) = &mut e.payload
+        let mut tamper = |i: usize, mut e: Payload| {
+            if let Payload::SharedVariables(s) = &mut e
                 && i == LIAR
                 && (2..8).contains(&s.round.0)
             {
@@ -124,8 +131,8 @@ fn the_others_agree_with_one_that_sends_garbage_for_some_rounds() {
 
 #[test]
 fn one_that_sends_garbage_for_ever_is_as_one_that_is_silent() {
-    let mut spoiled = |i: usize, mut e: Envelope| {
-        if let Payload::SharedVariables(s) = &mut e.payload
+    let mut spoiled = |i: usize, mut e: Payload| {
+        if let Payload::SharedVariables(s) = &mut e
             && i == LIAR
         {
             spoil(s.round.0, s);
@@ -133,7 +140,7 @@ fn one_that_sends_garbage_for_ever_is_as_one_that_is_silent() {
         vec![e]
     };
     let garbage = agree(MethodName::Aladin, &mut spoiled);
-    let mut silence = |i: usize, e: Envelope| if i == LIAR { vec![] } else { vec![e] };
+    let mut silence = |i: usize, e: Payload| if i == LIAR { vec![] } else { vec![e] };
     let silent = agree(MethodName::Aladin, &mut silence);
     for (name, ended) in [("garbage", &garbage), ("silence", &silent)] {
         sound(ended, name);
@@ -152,8 +159,8 @@ fn one_that_sends_garbage_for_ever_is_as_one_that_is_silent() {
 
 #[test]
 fn one_whose_settlement_does_not_fit_keeps_the_others_from_a_plan() {
-    let mut tamper = |i: usize, mut e: Envelope| {
-        if let Payload::PlanDelta(plan) = &mut e.payload
+    let mut tamper = |i: usize, mut e: Payload| {
+        if let Payload::PlanDelta(plan) = &mut e
             && let Delta::Allocation { quanta, .. } = &mut plan.delta
             && i == LIAR
         {
@@ -172,8 +179,8 @@ fn noise_within_range_ends_without_panic() {
     for method in MethodName::ALL {
         for seed in 0..5 {
             let mut random = Seeded::new(seed);
-            let mut tamper = |i: usize, mut e: Envelope| {
-                if let Payload::SharedVariables(s) = &mut e.payload
+            let mut tamper = |i: usize, mut e: Payload| {
+                if let Payload::SharedVariables(s) = &mut e
                     && i == LIAR
                 {
                     for point in &mut s.priors.points {

@@ -1,0 +1,174 @@
+//! `cosmosmesh log replay`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use cosmosmesh::coordination::contract::Contract;
+use cosmosmesh::coordination::ledger::{Ledger, State};
+use cosmosmesh::coordination::progress::Phase;
+use cosmosmesh::optimize::seeded::Seeded;
+use cosmosmesh_log::Log;
+use serde_json::json;
+
+use super::{CONTRACT, Failure, hex, load};
+
+/// The largest contract that is read, in bytes.
+const MAX_CONTRACT_BYTES: u64 = 64 << 20;
+
+/// Compute the state of the agreement from its log, in any order of entries.
+///
+/// The folder holds, beside the log, the contract (`contract.cbor`), as `run --out`
+/// writes them. Exits with 1 if a closing is at fault or two orders lead to
+/// different states.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// The folder.
+    dir: PathBuf,
+    /// Take the entries in so many random orders as well, and compare.
+    #[arg(long, default_value_t = 0)]
+    shuffle: u32,
+    /// Decides the orders.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// The state as it follows from the past of one entry: its id, or how it begins.
+    #[arg(long)]
+    at: Option<String>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(a: &ReplayArgs) -> Result<ExitCode, Failure> {
+    let (mut log, _) = load(&a.dir, true)?;
+    let contract = contract(&a.dir, &log)?;
+    if let Some(start) = &a.at {
+        log = past(&a.dir, &log, start)?;
+    }
+    let ledger = Ledger::of(contract.clone(), log);
+    // What one entry follows from is asked for as it is; of a whole log, what is
+    // final.
+    let read = |ledger: &Ledger| match a.at {
+        Some(_) => ledger.state(),
+        None => ledger.settled().state(),
+    };
+    let state = read(&ledger);
+    let entries = ledger.log().len();
+    let settled = ledger.settled().log().len();
+    let mut random = Seeded::new(a.seed);
+    let mut digests = BTreeSet::from([state.digest]);
+    for _ in 0..a.shuffle {
+        let shuffled = shuffled(&a.dir, ledger.log(), &mut random)?;
+        digests.insert(read(&Ledger::of(contract.clone(), shuffled)).digest);
+    }
+    let fault = state.fault.as_ref();
+    let fault = fault.map(|(id, why)| format!("closing {id} is at fault: {why}"));
+    if a.json {
+        let report = json!({
+            "state_digest": hex(&state.digest),
+            "entries": entries,
+            "final_entries": settled,
+            "provisional_entries": entries - settled,
+            "rounds": state.progress.rounds().len(),
+            "agreed": state.progress.phase() == Phase::Agreed,
+            "certified_relative_gap": state.progress.plan().and_then(|p| p.gap),
+            "fault": fault,
+            "left_out": state.left_out.keys().collect::<Vec<_>>(),
+            "orders": u64::from(a.shuffle) + 1,
+            "digests": digests.len(),
+        });
+        crate::print(&format!("{report}\n"));
+    } else {
+        crate::print(&format!(
+            "{} final entries, {} provisional; {} rounds closed, {}\n\
+             state digest {}\n",
+            settled,
+            entries - settled,
+            state.progress.rounds().len(),
+            standing(&state),
+            hex(&state.digest),
+        ));
+        if a.shuffle > 0 {
+            let orders = u64::from(a.shuffle) + 1;
+            let found = digests.len();
+            crate::print(&format!(
+                "{orders} orders of entries lead to {found} state(s)\n"
+            ));
+        }
+        if let Some(fault) = &fault {
+            crate::print(&format!("{fault}\n"));
+        }
+    }
+    Ok(if fault.is_none() && digests.len() == 1 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    })
+}
+
+fn standing(state: &State) -> String {
+    match (state.progress.phase(), state.progress.plan()) {
+        (Phase::Agreed, Some(plan)) => match plan.gap {
+            Some(gap) => format!("a plan agreed within {gap:.1e} of the best"),
+            None => "a plan agreed without a bound".to_owned(),
+        },
+        (Phase::Settling(_), _) => "settling on a plan".to_owned(),
+        _ => "no plan agreed".to_owned(),
+    }
+}
+
+fn contract(dir: &Path, log: &Log) -> Result<Arc<Contract>, Failure> {
+    let path = dir.join(CONTRACT);
+    let missing = |e| Failure::at(&path, format!("{e}; a replay needs the contract"));
+    let size = std::fs::metadata(&path).map_err(missing)?.len();
+    if size > MAX_CONTRACT_BYTES {
+        let problem = format!("{size} bytes, at most {MAX_CONTRACT_BYTES} are read");
+        return Err(Failure::at(&path, problem));
+    }
+    let bytes = std::fs::read(&path).map_err(missing)?;
+    let contract = Contract::from_bytes(&bytes).map_err(|e| Failure::at(&path, e))?;
+    let (actual, expected) = (contract.hash(), log.terms().contract_hash());
+    if actual != expected {
+        let problem = format!("it is contract {actual}, the log is of {expected}");
+        return Err(Failure::at(&path, problem));
+    }
+    Ok(Arc::new(contract))
+}
+
+/// The log as it follows from one entry.
+fn past(dir: &Path, log: &Log, start: &str) -> Result<Log, Failure> {
+    let start = start.to_lowercase();
+    let mut found = log.canonical();
+    found.retain(|ix| log.id(*ix).to_string().starts_with(&start));
+    match found[..] {
+        [ix] => Ok(log.at(&[ix])),
+        _ => Err(Failure::at(
+            dir,
+            format!(
+                "{} entries begin with {start:?}; `log show` lists all ids",
+                found.len()
+            ),
+        )),
+    }
+}
+
+/// The same entries, taken in another order.
+fn shuffled(dir: &Path, log: &Log, random: &mut Seeded) -> Result<Log, Failure> {
+    let mut entries: Vec<_> = log
+        .attached_since(0)
+        .filter_map(|ix| log.entry(ix))
+        .collect();
+    for k in (1..entries.len()).rev() {
+        entries.swap(k, random.below(k as u64 + 1) as usize);
+    }
+    let mut other = Log::new(log.terms().clone());
+    for entry in entries {
+        // Its signature was checked when the log was loaded.
+        let taken = log.terms().trust((**entry).clone());
+        let taken = taken.and_then(|verified| other.insert(verified));
+        taken.map_err(|e| Failure::at(dir, e))?;
+    }
+    Ok(other)
+}
