@@ -169,6 +169,7 @@ fn cases_that_once_failed_hold() {
         159_000_494,
         398_001_211,
         853_002_576,
+        13_686_383_397_281_262_853,
     ] {
         let one = Suite {
             cases: 1,

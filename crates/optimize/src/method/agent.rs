@@ -20,6 +20,8 @@ pub(super) const BACKLOG: u32 = 10;
 const WEIGHED: u32 = 2;
 /// How far the first answer is drawn, in lengths of the barrier's metric.
 const REACH: f64 = 2.0;
+/// How often a barrier is raised for terms that no message could carry.
+const STEADY: u32 = 3;
 /// The most that a determined equation may be missed by, of the row's scale:
 /// coarser quanta cannot be kept to.
 const FUZZ: f64 = 1e-6;
@@ -269,7 +271,7 @@ impl Agent {
         };
         let mut terms = Vec::new();
         for p in 0..call.full {
-            terms.push(self.terms(&call, p, weight)?);
+            terms.push(self.steady_terms(&call, p, weight)?);
         }
         self.replied = Some(round);
         self.forget(round);
@@ -546,6 +548,25 @@ impl Agent {
             )?);
         }
         Ok(Some(out))
+    }
+
+    /// The terms at a point. Where the barrier is so low that rounding has the
+    /// last word, they are those of a higher one: the member's response to price
+    /// is then smoother than was asked, and no bound depends on it.
+    fn steady_terms(
+        &mut self,
+        call: &Call,
+        point: usize,
+        weight: f64,
+    ) -> Result<Terms, AgentError> {
+        let mut raised = weight;
+        for _ in 0..STEADY {
+            match self.terms(call, point, raised) {
+                Err(AgentError::Range(_)) => raised *= 100.0,
+                found => return found,
+            }
+        }
+        self.terms(call, point, raised)
     }
 
     fn terms(&mut self, call: &Call, point: usize, weight: f64) -> Result<Terms, AgentError> {
