@@ -4,29 +4,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::coupled::{CoupledMember, RowKind};
-use crate::dense;
 use crate::kernel::{Ask, Kernel, PortSide, Proximal, Solved};
 use crate::local::{LocalSolver, SolverName, local_solver};
-use crate::method::fixed::{self, COST, EXCHANGE, Round, SENSITIVITY, SPREAD, to_quanta};
+use crate::method::fixed::{self, COST, Round, to_quanta};
 use crate::method::fold::touching;
 use crate::method::frame::Frame;
-use crate::method::{
-    AllotmentCost, Call, Candidate, Counted, DualValue, MethodName, Recipe, Reply, Terms,
-};
+use crate::method::{AllotmentCost, Call, Candidate, Counted, DualValue, MethodName, Reply, Terms};
+
+mod allot;
+mod first;
+mod pack;
+
+use pack::{Packing, Record};
 
 /// Rounds whose calls a member keeps and whose values it sends again.
 pub(super) const BACKLOG: u32 = 10;
 /// Calls after the first at whose prices a member weighs its exchange.
 const WEIGHED: u32 = 2;
-/// How far the first answer is drawn, in lengths of the barrier's metric.
-const REACH: f64 = 2.0;
 /// How often a barrier is raised for terms that no message could carry.
 const STEADY: u32 = 3;
 /// The most that a determined equation may be missed by, of the row's scale:
 /// coarser quanta cannot be kept to.
 const FUZZ: f64 = 1e-6;
-/// The largest exponent of a sensitivity's row.
-const MOST_EXPONENT: u8 = 34;
 /// Relative violation up to which an allotment counts as feasible.
 const FEASIBLE: f64 = 1e-8;
 /// Relative violation above which a solve that stopped short is of no use.
@@ -48,8 +47,7 @@ pub struct Agent {
     at_allotment: Box<dyn LocalSolver>,
     kinds: Vec<RowKind>,
     own_weight: f64,
-    /// Bits of a sensitivity in messages.
-    mantissa_bits: u32,
+    packing: Packing,
     weighed: u32,
     calls: BTreeMap<u32, Call>,
     records: BTreeMap<Counted, Record>,
@@ -57,29 +55,6 @@ pub struct Agent {
     duals: BTreeMap<(u32, u32), Option<i64>>,
     costs: BTreeMap<Candidate, Option<i64>>,
     replied: Option<u32>,
-}
-
-/// What the member sent at one point, as the fold understood it.
-#[derive(Debug, Clone)]
-struct Record {
-    price: Vec<f64>,
-    exchange: Vec<f64>,
-    sensitivity: Vec<f64>,
-    sensitivity_gap: Vec<f64>,
-    barrier_rate: Vec<f64>,
-    barrier_offset: Vec<f64>,
-}
-
-impl Record {
-    /// What the member gives up for a share: `S share`, so that it stays within
-    /// its range; in ADMM, which has no `S`, the share itself.
-    fn share_of(&self, share: Vec<f64>) -> Vec<f64> {
-        if self.sensitivity.is_empty() {
-            share
-        } else {
-            dense::mul(&self.sensitivity, &share)
-        }
-    }
 }
 
 /// The exchanges of a member's final plan.
@@ -171,13 +146,14 @@ impl Agent {
                 at_allotment.allow(j, ((count[r] + 1.0) * row.quantum).min(FUZZ * row.scale));
             }
         }
+        let scale = member.rows.iter().map(|&r| frame.rows[r].scale).collect();
         let own_weight = kernel.cost_scale(&[]);
         Self {
             frame,
             index,
             method,
             own_weight,
-            mantissa_bits: mantissa_bits(&member.b),
+            packing: Packing::new(scale, &member.b),
             weighed: 0,
             kernel,
             at_price,
@@ -190,41 +166,6 @@ impl Agent {
             costs: BTreeMap::new(),
             replied: None,
         }
-    }
-
-    /// Whether rows of a port map depend on each other.
-    pub fn dependent(b: &crate::sparse::Sparse) -> bool {
-        let m = b.rows();
-        let mut gram = vec![0.0; m * m];
-        let mut dense_row = vec![0.0; b.cols()];
-        for i in 0..m {
-            for (c, v) in b.row(i) {
-                dense_row[c] = v;
-            }
-            for j in 0..=i {
-                gram[i * m + j] = b.row_dot(j, &dense_row);
-            }
-            for (c, _) in b.row(i) {
-                dense_row[c] = 0.0;
-            }
-        }
-        for i in 0..m {
-            let diagonal = gram[i * m + i];
-            for j in 0..i {
-                let other = gram[j * m + j];
-                let mut v = gram[i * m + j];
-                for k in 0..j {
-                    v -= gram[i * m + k] * gram[j * m + k];
-                }
-                gram[i * m + j] = v / other;
-            }
-            let left = diagonal - dense::dot(&gram[i * m..i * m + i], &gram[i * m..i * m + i]);
-            if left <= 1e-10 * diagonal {
-                return true;
-            }
-            gram[i * m + i] = left.sqrt();
-        }
-        false
     }
 
     /// Its place in the frame.
@@ -374,10 +315,6 @@ impl Agent {
         self.costs.retain(|at, _| at.round >= floor);
     }
 
-    fn scale(&self, j: usize) -> f64 {
-        self.frame.rows[self.frame.members[self.index].rows[j]].scale
-    }
-
     fn local(&self, global: &[f64]) -> Vec<f64> {
         self.frame.members[self.index]
             .rows
@@ -442,112 +379,6 @@ impl Agent {
             self.at_allotment.hold(j, least, value);
         }
         self.at_allotment.minimise(&[], None)
-    }
-
-    /// The exchange that the member's counted reply predicts at a point: the
-    /// predictions of all members sum to the capacity, or less on limits. It is
-    /// the centre of the proximal term.
-    fn predicted(&self, call: &Call, point: usize) -> Option<Vec<f64>> {
-        let record = self.records.get(&call.counted[self.index]?)?;
-        let p = &call.points[point];
-        let (price, share) = (self.local(&p.price), self.local(&p.share));
-        let by_price = if record.sensitivity.is_empty() {
-            vec![0.0; price.len()]
-        } else {
-            let change: Vec<f64> = price
-                .iter()
-                .zip(&record.price)
-                .map(|(n, o)| n - o)
-                .collect();
-            dense::mul(&record.sensitivity, &change)
-        };
-        let by_share = record.share_of(share);
-        Some(
-            (0..price.len())
-                .map(|j| {
-                    record.exchange[j] + (p.mu * record.barrier_rate[j] - record.barrier_offset[j])
-                        - (by_price[j] - record.sensitivity_gap[j])
-                        - by_share[j]
-                })
-                .collect(),
-        )
-    }
-
-    /// The prediction, and what limits have to spare.
-    fn offered(&self, call: &Call, point: usize) -> Option<Vec<f64>> {
-        let mut offered = self.predicted(call, point)?;
-        for (v, spare) in offered
-            .iter_mut()
-            .zip(self.local(&call.points[point].spare))
-        {
-            *v += spare;
-        }
-        Some(offered)
-    }
-
-    /// The member's last exchange, brought back to the couplings, and what limits
-    /// have to spare.
-    fn restored(&self, call: &Call) -> Option<Vec<f64>> {
-        let record = self.records.get(&call.counted[self.index]?)?;
-        let restore = call.restore.as_ref()?;
-        let (step, share) = (self.local(&restore.step), self.local(&restore.share));
-        let spare = self.local(&restore.spare);
-        let by_step = dense::mul(&record.sensitivity, &step);
-        let by_share = record.share_of(share);
-        Some(
-            (0..step.len())
-                .map(|j| record.exchange[j] - by_step[j] - by_share[j] + spare[j])
-                .collect(),
-        )
-    }
-
-    fn make_allotment(&self, call: &Call, recipe: Recipe) -> Result<Option<Vec<i64>>, AgentError> {
-        let rows = &self.frame.members[self.index].rows;
-        let value = match recipe {
-            Recipe::Alone => vec![0.0; rows.len()],
-            Recipe::Predicted { point } => match self.offered(call, point) {
-                Some(a) => a,
-                None => return Ok(None),
-            },
-            Recipe::Restored { point, theta } => {
-                let (Some(a), Some(b)) = (self.offered(call, point), self.restored(call)) else {
-                    return Ok(None);
-                };
-                a.iter()
-                    .zip(&b)
-                    .map(|(a, b)| (1.0 - theta) * a + theta * b)
-                    .collect()
-            }
-            Recipe::Mixed { point, theta } => {
-                let best = call
-                    .best
-                    .and_then(|at| self.allotments.get(&at))
-                    .and_then(Option::as_ref);
-                let (Some(a), Some(b)) = (self.offered(call, point), best) else {
-                    return Ok(None);
-                };
-                (0..a.len())
-                    .map(|j| {
-                        let held = fixed::from_quanta(b[j], self.frame.rows[rows[j]].quantum);
-                        (1.0 - theta) * a[j] + theta * held
-                    })
-                    .collect()
-            }
-        };
-        let mut out = Vec::with_capacity(value.len());
-        for (j, v) in value.iter().enumerate() {
-            let round = match self.kinds[j] {
-                RowKind::Equal => Round::Nearest,
-                RowKind::AtMost => Round::Down,
-            };
-            out.push(to_quanta(
-                "the allotment",
-                *v,
-                self.frame.rows[rows[j]].quantum,
-                round,
-            )?);
-        }
-        Ok(Some(out))
     }
 
     /// The terms at a point. Where the barrier is so low that rounding has the
@@ -636,30 +467,15 @@ impl Agent {
         if first && self.method == MethodName::Aladin {
             solved = self.cold(&price, p.mu * weight, solved);
         }
-        let exchange = (0..m)
-            .map(|j| {
-                to_quanta(
-                    "the exchange",
-                    solved.s[j],
-                    EXCHANGE * self.scale(j),
-                    Round::Nearest,
-                )
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let mut terms = Terms {
-            exchange,
-            ..Terms::default()
-        };
-        if self.method == MethodName::Aladin {
-            self.fill_sensitivity(&mut terms, &solved, p.mu, weight)?;
+        let aladin = self.method == MethodName::Aladin;
+        let terms = if aladin {
+            self.packing.smoothed(&solved, p.mu, weight)?
         } else if first {
-            terms.exponents = self.exponents(&solved.sensitivity);
-            for j in 0..m {
-                let v = self.mantissa(&solved.sensitivity, &terms.exponents, j, j)?;
-                terms.sensitivity.push(v);
-            }
-        }
-        let record = self.understood(&terms, price, p.mu);
+            self.packing.with_diagonal(&solved)?
+        } else {
+            self.packing.exchange(&solved)?
+        };
+        let record = self.packing.understood(&terms, price, p.mu, aladin);
         self.records.insert(
             Counted {
                 round: call.round,
@@ -669,220 +485,6 @@ impl Agent {
         );
         Ok(terms)
     }
-
-    /// The first answer, before anything is known of the others: drawn
-    /// towards an equal part of what each equation leaves, in the member's own
-    /// metric. Limits draw nothing: most are not reached.
-    fn cold(&mut self, price: &[f64], mu: f64, mut solved: Solved) -> Solved {
-        let m = self.kinds.len();
-        let members = touching(&self.frame);
-        let rows = self.frame.members[self.index].rows.clone();
-        let centre: Vec<f64> = rows
-            .iter()
-            .map(|&r| self.frame.rows[r].rhs_value() / members[r])
-            .collect();
-        let reach = solved.clone();
-        for _ in 0..2 {
-            let mut metric = solved.sensitivity.clone();
-            for j in 0..m {
-                let free = if self.kinds[j] == RowKind::AtMost {
-                    1e4
-                } else {
-                    1.0 + 1e-9
-                };
-                metric[j * m + j] *= free;
-            }
-            let within = towards(&reach, &centre, &self.kinds, mu);
-            let drawn = self.kernel.solve(Ask {
-                price,
-                proximal: Some(Proximal {
-                    centre: &within,
-                    metric_inverse: &metric,
-                }),
-                mu,
-                sensitivity: true,
-            });
-            if !drawn.converged && drawn.infeasibility > LOOSE {
-                break;
-            }
-            solved = drawn;
-        }
-        solved
-    }
-
-    fn fill_sensitivity(
-        &self,
-        terms: &mut Terms,
-        solved: &Solved,
-        mu: f64,
-        weight: f64,
-    ) -> Result<(), AgentError> {
-        // y − λ = ν, the multiplier of the proximal term.
-        let (m, nu) = (solved.nu.len(), &solved.nu);
-        terms.exponents = self.exponents(&solved.sensitivity);
-        for a in 0..m {
-            for b in a..m {
-                let v = self.mantissa(&solved.sensitivity, &terms.exponents, a, b)?;
-                terms.sensitivity.push(v);
-            }
-        }
-        // From here on with the matrix that the fold will see.
-        let seen = self.unpacked(terms);
-        let rate_quantum = fixed::from_sum(1 << fixed::rate_exponent(mu), EXCHANGE);
-        let gap = dense::mul(&seen, nu);
-        for j in 0..m {
-            let q = EXCHANGE * self.scale(j);
-            let rate = solved.rate[j] * weight;
-            terms
-                .sensitivity_gap
-                .push(to_quanta("S(y−λ)", gap[j], q, Round::Nearest)?);
-            terms.barrier_rate.push(to_quanta(
-                "the barrier rate",
-                rate,
-                rate_quantum * self.scale(j),
-                Round::Nearest,
-            )?);
-            terms.barrier_offset.push(to_quanta(
-                "the barrier offset",
-                rate * mu,
-                q,
-                Round::Nearest,
-            )?);
-        }
-        let spread: f64 = gap.iter().zip(nu).map(|(g, n)| g * n).sum();
-        terms.spread = fixed::to_wide("the spread", spread, SPREAD)?;
-        Ok(())
-    }
-
-    /// The smallest exponents with which the diagonal of `S` fits its mantissas;
-    /// the rest then fits as well, since `S` is positive semidefinite.
-    fn exponents(&self, s: &[f64]) -> Vec<u8> {
-        let m = self.kinds.len();
-        let most = SENSITIVITY * (1_u64 << self.mantissa_bits) as f64;
-        (0..m)
-            .map(|j| {
-                let diagonal = s[j * m + j] / (self.scale(j) * self.scale(j));
-                let (mut exponent, mut reach) = (0, most);
-                while diagonal > reach && exponent < MOST_EXPONENT {
-                    reach *= 4.0;
-                    exponent += 1;
-                }
-                exponent
-            })
-            .collect()
-    }
-
-    fn mantissa(&self, s: &[f64], e: &[u8], a: usize, b: usize) -> Result<i64, AgentError> {
-        let value = s[a * self.kinds.len() + b] / (self.scale(a) * self.scale(b));
-        let quantum = fixed::from_sum(1 << (e[a] + e[b]), SENSITIVITY);
-        Ok(to_quanta(
-            "the sensitivity",
-            value,
-            quantum,
-            Round::Nearest,
-        )?)
-    }
-
-    fn unpacked(&self, t: &Terms) -> Vec<f64> {
-        let m = self.kinds.len();
-        let mut out = vec![0.0; m * m];
-        let mut k = 0;
-        for a in 0..m {
-            for b in a..m {
-                let v = fixed::from_sum(
-                    t.entry(k, a, b),
-                    SENSITIVITY * self.scale(a) * self.scale(b),
-                );
-                out[a * m + b] = v;
-                out[b * m + a] = v;
-                k += 1;
-            }
-        }
-        out
-    }
-
-    fn understood(&self, t: &Terms, price: Vec<f64>, mu: f64) -> Record {
-        let rate_quantum = fixed::from_sum(1 << fixed::rate_exponent(mu), EXCHANGE);
-        let m = self.kinds.len();
-        let vector = |v: &[i64], quantum: f64| -> Vec<f64> {
-            if v.is_empty() {
-                return vec![0.0; m];
-            }
-            (0..m)
-                .map(|j| fixed::from_quanta(v[j], quantum * self.scale(j)))
-                .collect()
-        };
-        let sensitivity = if self.method == MethodName::Aladin {
-            self.unpacked(t)
-        } else {
-            Vec::new()
-        };
-        Record {
-            price,
-            exchange: vector(&t.exchange, EXCHANGE),
-            sensitivity,
-            sensitivity_gap: vector(&t.sensitivity_gap, EXCHANGE),
-            barrier_rate: vector(&t.barrier_rate, rate_quantum),
-            barrier_offset: vector(&t.barrier_offset, EXCHANGE),
-        }
-    }
-}
-
-/// Bits of a sensitivity in messages: 32, or 50 where rows of the port map
-/// depend on each other. What rounding adds to `S` then leads out of the
-/// member's range of exchanges, and allotments would miss it.
-fn mantissa_bits(b: &crate::sparse::Sparse) -> u32 {
-    if Agent::dependent(b) { 50 } else { 32 }
-}
-
-/// The solved exchange moved by `S w` so that it meets `centre` on equations as
-/// nearly as the member can: several rows may see one variable, and no price
-/// can draw them apart. Limits follow.
-fn towards(solved: &Solved, centre: &[f64], kinds: &[RowKind], mu: f64) -> Vec<f64> {
-    let m = centre.len();
-    let rows: Vec<usize> = (0..m)
-        .filter(|&j| kinds[j] == RowKind::Equal && solved.sensitivity[j * m + j] > 0.0)
-        .collect();
-    let k = rows.len();
-    let scale: Vec<f64> = rows
-        .iter()
-        .map(|&j| 1.0 / solved.sensitivity[j * m + j].sqrt())
-        .collect();
-    let mut factor = vec![0.0; k * k];
-    for (a, &i) in rows.iter().enumerate() {
-        for (b, &j) in rows[..=a].iter().enumerate() {
-            factor[a * k + b] = solved.sensitivity[i * m + j] * scale[a] * scale[b];
-        }
-        factor[a * k + a] += 1e-7;
-    }
-    dense::cholesky(&mut factor, k, 1e-13);
-    let mut left: Vec<f64> = rows
-        .iter()
-        .zip(&scale)
-        .map(|(&j, c)| (centre[j] - solved.s[j]) * c)
-        .collect();
-    dense::cholesky_solve(&factor, k, &mut left);
-    let mut w = vec![0.0; m];
-    for ((&j, c), v) in rows.iter().zip(&scale).zip(left) {
-        w[j] = v * c;
-    }
-    let moved = dense::mul(&solved.sensitivity, &w);
-    // Beyond a few lengths of the barrier's own metric there is a bound.
-    let way: Vec<f64> = rows
-        .iter()
-        .zip(&scale)
-        .map(|(&j, c)| moved[j] * c)
-        .collect();
-    let mut pull = way.clone();
-    dense::cholesky_solve(&factor, k, &mut pull);
-    let length = (dense::dot(&way, &pull).max(0.0) / mu).sqrt();
-    let part = (REACH / length).min(1.0);
-    solved
-        .s
-        .iter()
-        .zip(&moved)
-        .map(|(s, m)| s + part * m)
-        .collect()
 }
 
 /// A weight in cost quanta, or the largest that messages hold: it is a scale, and
