@@ -842,7 +842,7 @@ impl Leases {
         let refers = Reason::Refers(id);
         let found = log.find(&id).map(|ix| ix.at() as u32);
         let found =
-            found.filter(|at| *at != node && self.causal.holds(self.causal.clock(node), *at));
+            found.filter(|at| *at < node && self.causal.holds(self.causal.clock(node), *at));
         let op = found.and_then(|at| self.op_at.get(&at)).ok_or(refers)?;
         Ok(&self.ops[*op])
     }
