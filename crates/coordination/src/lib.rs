@@ -12,7 +12,6 @@
 
 pub mod closer;
 pub mod contract;
-#[allow(dead_code)]
 pub mod lease;
 pub mod ledger;
 pub mod member;

@@ -14,6 +14,12 @@ use super::fold::{Account, Leases, Span, What};
 use super::rules::Rule;
 use super::terms::{CouplingKind, MAX_QUANTA};
 
+/// The id of the entry that was attached at a place.
+pub(crate) fn id_of(log: &Log, node: u32) -> MessageId {
+    let mut at = log.attached_since(node as usize);
+    log.id(at.next().expect("a place is of an attached entry"))
+}
+
 /// One change of the values of an agreement.
 pub(crate) struct Change<'l> {
     pub(crate) node: u32,
@@ -104,15 +110,10 @@ impl Leases {
                 && other.overlaps(span)
                 && !self.concludes(&account.said, op.node, |_| true)
             {
-                return Err(Reason::Open(self.id(log, op.node)));
+                return Err(Reason::Open(id_of(log, op.node)));
             }
         }
         Ok(())
-    }
-
-    pub(crate) fn id(&self, log: &Log, node: u32) -> MessageId {
-        let mut at = log.attached_since(node as usize);
-        at.next().map_or(MessageId([0; 32]), |ix| log.id(ix))
     }
 
     /// Whether all members but the owner are known to hold an entry.
@@ -256,11 +257,10 @@ impl Leases {
             return Err(Reason::Refers(id));
         }
         match op.what {
-            What::Request { .. } => Ok(What::Withdrawal { of }),
             What::Proposal { .. } if self.concludes(&account.said, of, |_| true) => {
                 Err(Reason::Concluded(id))
             }
-            What::Proposal { .. } => Ok(What::Withdrawal { of }),
+            What::Request { .. } | What::Proposal { .. } => Ok(What::Withdrawal { of }),
             _ => Err(Reason::Refers(id)),
         }
     }
@@ -277,9 +277,8 @@ impl Leases {
             let What::Consent { proposal } = op.what else {
                 return false;
             };
-            let (of, span) = match self.proposal(proposal) {
-                Some(found) => found,
-                None => return false,
+            let Some((of, span)) = self.proposal(proposal) else {
+                return false;
             };
             let concerns = of == coupling && span.iter().any(|(at, _)| at == step);
             concerns && !self.concludes(&self.said[owner], proposal, |_| true)

@@ -94,22 +94,19 @@ impl Causal {
             Some(back) => self.spots[back as usize].followed,
         };
         if sibling {
-            match of_author.forks.iter_mut().find(|fork| fork.back == back) {
-                Some(fork) => fork.siblings.push(node),
-                None => {
-                    let first = match back {
-                        None => of_author.first,
-                        Some(back) => {
-                            let spot = &self.spots[back as usize];
-                            let segment = &self.segments[spot.segment as usize].entries;
-                            segment.get(spot.pos as usize + 1).copied()
-                        }
-                    };
-                    of_author.forks.push(Fork {
-                        back,
-                        siblings: first.into_iter().chain([node]).collect(),
-                    });
-                }
+            let known = of_author.forks.iter_mut().find(|fork| fork.back == back);
+            if let Some(fork) = known {
+                fork.siblings.push(node);
+            } else {
+                let first = back.map_or(of_author.first, |back| {
+                    let spot = &self.spots[back as usize];
+                    let segment = &self.segments[spot.segment as usize].entries;
+                    segment.get(spot.pos as usize + 1).copied()
+                });
+                of_author.forks.push(Fork {
+                    back,
+                    siblings: first.into_iter().chain([node]).collect(),
+                });
             }
         }
         let segment = match back {
@@ -149,10 +146,6 @@ impl Causal {
 
     pub(crate) fn len(&self) -> usize {
         self.spots.len()
-    }
-
-    pub(crate) fn segments(&self) -> usize {
-        self.segments.len()
     }
 
     pub(crate) fn spot(&self, node: u32) -> Spot {

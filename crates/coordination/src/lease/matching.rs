@@ -95,7 +95,7 @@ impl View<'_> {
                 }
             }
             let signed = self.match_coupling(place, start as usize, &by_member);
-            self.write(epoch, &coupling.terms.id, signed, &mut matching);
+            self.write(epoch, &coupling.terms.id, &signed, &mut matching);
         }
         matching
     }
@@ -190,7 +190,7 @@ impl View<'_> {
         signed
     }
 
-    fn write(&self, epoch: Epoch, id: &CouplingId, signed: Signed, matching: &mut Matching) {
+    fn write(&self, epoch: Epoch, id: &CouplingId, signed: &Signed, matching: &mut Matching) {
         let terms = self.leases().terms();
         let name = |member: usize| terms.members()[member].clone();
         // The steps from the first to the last; `other` says what stands between.

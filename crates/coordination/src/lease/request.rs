@@ -2,6 +2,7 @@
 
 use cosmosmesh_mission::{CouplingId, MemberId, MessageId};
 
+use super::agreement::id_of;
 use super::fold::What;
 use super::view::View;
 
@@ -85,7 +86,7 @@ impl View<'_> {
             let holds = |member: usize| self.lease_at(pool, member).effective()[step] > 0;
             let request = Request {
                 member: terms.members()[member].clone(),
-                entry: self.leases().id(self.log(), node),
+                entry: id_of(self.log(), node),
                 served: holds(member),
             };
             match conflicts.last_mut() {

@@ -457,10 +457,10 @@ impl LeaseTerms {
         let curtailment = listed.chain(others.filter_map(place)).collect();
         let members = terms.members.iter().filter_map(place).collect();
         self.couplings.push(Coupling {
+            terms,
             members,
             pools,
             curtailment,
-            terms,
         });
         Ok(())
     }

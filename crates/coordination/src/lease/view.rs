@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cosmosmesh_log::{AuthorIx, EntryIx, Log};
 use cosmosmesh_mission::{CouplingId, MemberId, MessageId};
 
+use super::agreement::id_of;
 use super::causal::Clock;
 use super::fault::Fault;
 use super::fence::Fence;
@@ -459,9 +460,15 @@ impl<'l> View<'l> {
     }
 
     /// The value of an agreement that a member goes by at a step; nothing while it
-    /// must go by none: its consent binds it, the owner has forked, or what it
-    /// went by has become void.
-    pub fn value(&self, coupling: &CouplingId, member: &MemberId, step: usize) -> Option<i64> {
+    /// must go by none: its consent binds it, or may do so and be forgotten, the owner has
+    /// forked, or what it went by has become void.
+    pub fn value(
+        &self,
+        coupling: &CouplingId,
+        member: &MemberId,
+        step: usize,
+        fence: Fence,
+    ) -> Option<i64> {
         let leases = self.leases;
         let coupling = leases.terms.coupling(coupling)?;
         let member = leases.terms.place(member.as_str())?;
@@ -470,7 +477,8 @@ impl<'l> View<'l> {
         if terms.has_rights() || step >= self.steps() || !terms.has(member) {
             return None;
         }
-        if self.forked(pool.owner) || leases.is_between(coupling, member, step) {
+        let forgotten = !fence.may_sign() && leases.rules.keeps(Rule::Fence);
+        if forgotten || self.forked(pool.owner) || leases.is_between(coupling, member, step) {
             return None;
         }
         let changes = leases.changes(&leases.said[pool.owner], coupling);
@@ -529,7 +537,7 @@ impl<'l> View<'l> {
                 ids.extend(self.log.revocations(AuthorIx(*author)));
             }
         }
-        ids.extend(why.into_iter().map(|node| leases.id(self.log, node)));
+        ids.extend(why.into_iter().map(|node| id_of(self.log, node)));
         ids
     }
 
@@ -545,7 +553,7 @@ impl<'l> View<'l> {
     pub(crate) fn in_order(&self) -> Vec<&'l Op> {
         let mut ops: Vec<&Op> = self.ops().collect();
         ops.sort_by_key(|op| {
-            let id = self.leases.id(self.log, op.node);
+            let id = id_of(self.log, op.node);
             let depth = self.log.find(&id).map(|ix| self.log.depth(ix));
             (depth, id)
         });
@@ -571,12 +579,11 @@ impl<'l> View<'l> {
                 hasher.update(&value.to_be_bytes());
             }
         }
-        for (place, coupling) in self.leases.terms.couplings.iter().enumerate() {
+        for coupling in &self.leases.terms.couplings {
             for member in coupling.members.iter().filter(|_| !coupling.has_rights()) {
                 for step in 0..self.steps() {
                     let member = &self.leases.terms.members()[*member];
-                    let value =
-                        self.value(&self.leases.terms.couplings[place].terms.id, member, step);
+                    let value = self.value(&coupling.terms.id, member, step, Fence::OPEN);
                     hasher.update(&[u8::from(value.is_some())]);
                     hasher.update(&value.unwrap_or(0).to_be_bytes());
                 }

@@ -490,10 +490,7 @@ impl Run {
         for step in 0..STEPS {
             let value = |(m, view): (&usize, &View<'_>)| {
                 let member = &self.world.leases.members()[*m];
-                let fenced = self.nodes[*m].fence.floors_only();
-                (!fenced)
-                    .then(|| view.value(&coupling.id, member, step))
-                    .flatten()
+                view.value(&coupling.id, member, step, self.nodes[*m].fence)
             };
             let values: Vec<i64> = views.iter().filter_map(value).collect();
             let spread = values.iter().max().unwrap_or(&0) - values.iter().min().unwrap_or(&0);
@@ -537,7 +534,7 @@ impl Run {
 
 /// What all members held in a node's view, to see that nobody's rights vanish.
 struct Held {
-    held: Vec<Vec<i64>>,
+    quanta: Vec<Vec<i64>>,
     entries: usize,
     disturbed: bool,
 }
@@ -552,7 +549,7 @@ impl Held {
         let pools = 0..node.leases.terms().pools.len();
         let lease = |(pool, member)| view.lease_at(pool, member).held;
         Self {
-            held: pools
+            quanta: pools
                 .flat_map(|p| (0..4).map(move |m| (p, m)))
                 .map(lease)
                 .collect(),
@@ -576,7 +573,7 @@ impl Held {
                 spoke[node.leases.grants[grant].from] = true;
             }
         }
-        for (at, (before, after)) in self.held.iter().zip(&now.held).enumerate() {
+        for (at, (before, after)) in self.quanta.iter().zip(&now.quanta).enumerate() {
             let member = at % 4;
             let author = AuthorIx(member as u32);
             let shrinks = before.iter().zip(after).any(|(b, a)| a < b);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use cosmosmesh_identity::SecretKey;
 use cosmosmesh_log::{Draft, Entry, EntryIx, Kind, Log, Revocation, Terms};
 use cosmosmesh_mission::{
-    AuthorId, BootEpoch, Canonical as _, ContractHash, ContractId, CouplingId, Delta, Epoch,
-    FixedVec, MemberId, MessageId, PlanDelta, Seq, TimeGrid, UtcSeconds,
+    AuthorId, BootEpoch, Canonical as _, ContractHash, ContractId, Delta, Epoch, FixedVec,
+    MemberId, MessageId, PlanDelta, Seq, TimeGrid, UtcSeconds,
 };
 
 use super::super::fence::Fence;
@@ -292,8 +292,4 @@ pub(super) fn transfer(
         start,
         quanta: list(quanta),
     }
-}
-
-pub(super) fn coupling_id(name: &str) -> CouplingId {
-    id(name)
 }
