@@ -13,6 +13,7 @@ use cosmosmesh_optimize::coupled::RowKind;
 use cosmosmesh_optimize::method::{Frame, FrameMember, FrameRow, MethodName};
 use cosmosmesh_optimize::problem::Name;
 
+use crate::lease::LeaseTerms;
 use crate::wire::{RowNames, WireError, member_names};
 
 /// The terms: rows, quanta, limits, roles, keys, method, and when to stop.
@@ -26,6 +27,7 @@ pub struct Contract {
     closer: usize,
     method: MethodName,
     gap: f64,
+    leases: Arc<LeaseTerms>,
     hash: ContractHash,
     terms: Arc<Terms>,
     /// The members' places among the authors of the log.
@@ -60,6 +62,9 @@ pub enum ContractError {
     /// The keys do not fit.
     #[error(transparent)]
     Terms(#[from] TermsError),
+    /// The terms of leases name somebody else.
+    #[error("the terms of leases name {0}, who is no member of the contract")]
+    Leases(MemberId),
     /// The gap is no positive number.
     #[error("the gap to stop at is {0}; it must be a positive number")]
     Gap(f64),
@@ -209,7 +214,9 @@ impl Contract {
                 members: members.len(),
             });
         }
-        let hash = ContractHash::of(&record(&id, epoch, &frame, keys, at, method, gap)?)?;
+        let leases = LeaseTerms::none();
+        let record = record(&id, epoch, &frame, keys, at, method, gap, &leases)?;
+        let hash = ContractHash::of(&record)?;
         let names_of = members.iter().map(author).collect::<Result<Vec<_>, _>>()?;
         let with_keys = names_of.iter().cloned().zip(keys.iter().copied());
         let closers = BTreeSet::from([names_of[at].clone()]);
@@ -225,6 +232,7 @@ impl Contract {
             closer: at,
             method,
             gap,
+            leases: Arc::new(leases),
             hash,
             terms: Arc::new(terms),
             authors,
@@ -237,21 +245,40 @@ impl Contract {
     ///
     /// A contract beyond the limits of the encoding has none.
     pub fn to_bytes(&self) -> Result<Vec<u8>, ContractError> {
+        Ok(self.record()?.to_cbor()?)
+    }
+
+    fn record(&self) -> Result<Record, ContractError> {
         let key = |i| self.terms.key(self.author(i));
         let keys: Vec<PublicKey> = (0..self.members.len())
             .map(|i| *key(i).expect("every author has a key"))
             .collect();
-        let (id, closer) = (&self.id, self.closer);
-        let record = record(
-            id,
+        record(
+            &self.id,
             self.epoch,
             &self.frame,
             &keys,
-            closer,
+            self.closer,
             self.method,
             self.gap,
-        );
-        Ok(record?.to_cbor()?)
+            &self.leases,
+        )
+    }
+
+    /// The same contract with terms of leases, hence with another hash.
+    ///
+    /// # Errors
+    ///
+    /// The terms name somebody who is no member.
+    pub fn with_leases(mut self, leases: LeaseTerms) -> Result<Self, ContractError> {
+        let mut named = leases.members().iter();
+        if let Some(stranger) = named.find(|m| !self.members.contains(m)) {
+            return Err(ContractError::Leases(stranger.clone()));
+        }
+        self.leases = Arc::new(leases);
+        self.hash = ContractHash::of(&self.record()?)?;
+        self.terms = Arc::new(self.terms.of_contract(self.hash));
+        Ok(self)
     }
 
     /// Reads what [`Self::to_bytes`] writes.
@@ -318,7 +345,8 @@ impl Contract {
             &closer.name,
             method,
             record.gap.get(),
-        )
+        )?
+        .with_leases(record.leases)
     }
 
     /// Its name.
@@ -359,6 +387,11 @@ impl Contract {
     /// The certified relative gap at which the members settle.
     pub fn gap(&self) -> f64 {
         self.gap
+    }
+
+    /// The terms of leases; none of any coupling unless they were given.
+    pub fn leases(&self) -> &Arc<LeaseTerms> {
+        &self.leases
     }
 
     /// What every message names.
@@ -468,6 +501,7 @@ struct Record {
     gap: Finite,
     rows: Vec<RowRecord>,
     members: Vec<MemberRecord>,
+    leases: LeaseTerms,
 }
 
 cosmosmesh_mission::canonical_record!(Record {
@@ -477,7 +511,8 @@ cosmosmesh_mission::canonical_record!(Record {
     closer,
     gap,
     rows,
-    members
+    members,
+    leases
 });
 
 struct RowRecord {
@@ -516,6 +551,7 @@ cosmosmesh_mission::canonical_record!(MemberRecord {
     most
 });
 
+#[allow(clippy::too_many_arguments)]
 fn record(
     id: &ContractId,
     epoch: Epoch,
@@ -524,6 +560,7 @@ fn record(
     closer: usize,
     method: MethodName,
     gap: f64,
+    leases: &LeaseTerms,
 ) -> Result<Record, ContractError> {
     let finite = |v: f64| Finite::new(v).map_err(|_| ContractError::NotFinite);
     let name = |source| WireError::Name {
@@ -582,5 +619,6 @@ fn record(
         gap: finite(gap)?,
         rows,
         members,
+        leases: leases.clone(),
     })
 }

@@ -5,10 +5,14 @@
 //! entries into signed entries. A [`ledger::Ledger`] reads a log of them; the
 //! state of the agreement, [`ledger::State`], is a pure function of that set.
 //!
+//! [`lease`] says who may use how much of what is shared: rights that pass from holder
+//! to holder by entries of the same log.
+//!
 //! No clock, no randomness, no I/O: time is an argument.
 
 pub mod closer;
 pub mod contract;
+pub mod lease;
 pub mod ledger;
 pub mod member;
 pub mod progress;

@@ -29,7 +29,8 @@ use crate::terms::{AuthorIx, Refused, Terms, Verified};
 pub struct EntryIx(pub(crate) u32);
 
 impl EntryIx {
-    pub(crate) fn at(self) -> usize {
+    /// How many entries were attached before it.
+    pub fn at(self) -> usize {
         self.0 as usize
     }
 }
@@ -137,7 +138,7 @@ impl Log {
         if self.by_id.contains_key(&verified.entry.id()) {
             return Ok(taken);
         }
-        let parents = match self.parents(&verified.entry) {
+        let parents = match self.attached_parents(&verified.entry) {
             Ok(parents) => parents,
             Err(missing) => {
                 self.pending.wait(verified, missing);
@@ -151,7 +152,7 @@ impl Log {
             done += 1;
             let id = self.nodes[parent.at()].id;
             for verified in self.pending.release(&id) {
-                let parents = match self.parents(&verified.entry) {
+                let parents = match self.attached_parents(&verified.entry) {
                     Ok(parents) => parents,
                     Err(missing) => {
                         self.pending.wait(verified, missing);
@@ -169,7 +170,7 @@ impl Log {
     }
 
     /// The parents, or the first that is not there.
-    fn parents(&self, entry: &Entry) -> Result<Parents, MessageId> {
+    fn attached_parents(&self, entry: &Entry) -> Result<Parents, MessageId> {
         let find = |id: &MessageId| self.by_id.get(id).copied().ok_or(*id);
         let header = entry.header();
         Ok(Parents {
@@ -363,6 +364,34 @@ impl Log {
     /// What kind of thing it says.
     pub fn kind(&self, ix: EntryIx) -> Kind {
         self.nodes[ix.at()].kind
+    }
+
+    /// The author's entry before it.
+    pub fn before(&self, ix: EntryIx) -> Option<EntryIx> {
+        self.nodes[ix.at()].back
+    }
+
+    /// The entries that it follows from directly: its author's entry before it, and
+    /// those that it names.
+    pub fn parents(&self, ix: EntryIx) -> impl Iterator<Item = EntryIx> {
+        self.nodes[ix.at()].parents()
+    }
+
+    /// The last entries of an author that are not void, one for each revocation
+    /// of it; nothing at all is left by one that names no entry.
+    pub fn revoked(&self, author: AuthorIx) -> impl Iterator<Item = Option<EntryIx>> {
+        let of_author =
+            move |(whom, head): &(AuthorIx, Option<EntryIx>)| (*whom == author).then_some(*head);
+        self.revocations.values().filter_map(of_author)
+    }
+
+    /// The entries that revoke an author.
+    pub fn revocations(&self, author: AuthorIx) -> impl Iterator<Item = MessageId> {
+        let of_author = self
+            .revocations
+            .iter()
+            .filter(move |(_, (whom, _))| *whom == author);
+        of_author.map(|(ix, _)| self.id(*ix))
     }
 
     /// The last of an author's entries that count: what its next links back to.

@@ -175,6 +175,15 @@ impl Terms {
         })
     }
 
+    /// The same authors and roles for a contract with another hash.
+    #[must_use]
+    pub fn of_contract(&self, contract_hash: ContractHash) -> Self {
+        Self {
+            contract_hash,
+            ..self.clone()
+        }
+    }
+
     /// The contract.
     pub fn contract_hash(&self) -> ContractHash {
         self.contract_hash

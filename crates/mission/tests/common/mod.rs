@@ -403,17 +403,91 @@ pub fn dual_variables() -> impl Strategy<Value = DualVariables> {
         )
 }
 
-pub fn plan_delta() -> impl Strategy<Value = PlanDelta> {
-    let allocation = (id(), unsigned(), (0..6_usize).prop_flat_map(fixed)).prop_map(
-        |(coupling, epoch, quanta)| Delta::Allocation {
+/// Quanta from a step on.
+fn quanta() -> impl Strategy<Value = (u32, FixedVec)> {
+    (small(), (0..6_usize).prop_flat_map(fixed))
+}
+
+fn message_id() -> impl Strategy<Value = MessageId> {
+    any::<[u8; 32]>().prop_map(MessageId)
+}
+
+pub fn delta() -> impl Strategy<Value = Delta> {
+    let source = || option::of(id::<MemberId>());
+    prop_oneof![
+        (id(), unsigned(), (0..6_usize).prop_flat_map(fixed)).prop_map(
+            |(coupling, epoch, quanta)| Delta::Allocation {
+                coupling,
+                epoch: Epoch(epoch),
+                quanta,
+            }
+        ),
+        (id(), unsigned(), source(), id(), quanta()).prop_map(
+            |(coupling, epoch, source, to, (start, quanta))| Delta::Transfer {
+                coupling,
+                epoch: Epoch(epoch),
+                source,
+                to,
+                start,
+                quanta,
+            }
+        ),
+        (id(), unsigned(), quanta()).prop_map(|(coupling, epoch, (start, quanta))| {
+            Delta::Commit {
+                coupling,
+                epoch: Epoch(epoch),
+                start,
+                quanta,
+            }
+        }),
+        (id(), source(), id(), quanta(), integer()).prop_map(
+            |(coupling, source, to, (start, quanta), after)| Delta::Reversion {
+                coupling,
+                source,
+                to,
+                start,
+                quanta,
+                after: UtcSeconds(after),
+            }
+        ),
+        (message_id(), integer()).prop_map(|(reversion, after)| Delta::Renewal {
+            reversion,
+            after: UtcSeconds(after),
+        }),
+        message_id().prop_map(|reversion| Delta::Claim { reversion }),
+        (id(), source(), quanta()).prop_map(|(coupling, source, (start, quanta))| {
+            Delta::Derate {
+                coupling,
+                source,
+                start,
+                quanta,
+            }
+        }),
+        (id(), small(), small()).prop_map(|(coupling, start, count)| Delta::Request {
             coupling,
-            epoch: Epoch(epoch),
+            start,
+            count,
+        }),
+        (id(), quanta()).prop_map(|(coupling, (start, quanta))| Delta::Move {
+            coupling,
+            start,
             quanta,
-        },
-    );
+        }),
+        (id(), quanta()).prop_map(|(coupling, (start, quanta))| Delta::Proposal {
+            coupling,
+            start,
+            quanta,
+        }),
+        message_id().prop_map(|proposal| Delta::Consent { proposal }),
+        message_id().prop_map(|proposal| Delta::Switch { proposal }),
+        message_id().prop_map(|entry| Delta::Withdrawal { entry }),
+    ]
+}
+
+pub fn plan_delta() -> impl Strategy<Value = PlanDelta> {
     let signature = option::of(vec(any::<u8>(), 64))
         .prop_map(|bytes| bytes.map(|bytes| Signature(bytes.try_into().expect("64 bytes"))));
-    (allocation, integer(), id(), id(), signature).prop_map(
+    (delta(), integer(), id(), id(), signature).prop_map(
         |(delta, timestamp, author, contract_id, signature)| PlanDelta {
             delta,
             timestamp: UtcSeconds(timestamp),
