@@ -115,7 +115,7 @@ pub struct RealDisk {
 /// The file whose lock is the right to write.
 const LOCK: &str = "LOCK";
 /// The index; it can be removed at any time.
-const INDEX: &str = "index.redb";
+pub(crate) const INDEX: &str = "index.redb";
 /// What the index may keep in memory.
 const INDEX_CACHE_BYTES: usize = 64 << 20;
 
