@@ -226,6 +226,10 @@ impl Log {
             done += 1;
             let id = self.nodes[parent.at()].id;
             for verified in self.pending.release(&id) {
+                // It may have come another way, in headers.
+                if self.by_id.contains_key(&verified.entry.id()) {
+                    continue;
+                }
                 let parents = match self.parents(verified.entry.header()) {
                     Ok(parents) => parents,
                     Err(missing) => {

@@ -157,7 +157,7 @@ fn a_crash_at_any_moment_of_pruning_leaves_all_of_the_old_or_of_the_new() {
     let operations = trial.operations() - before;
     let (mut crashes, mut old, mut new) = (0, 0, 0);
     for stop in 0..operations {
-        for seed in 0..40 {
+        for seed in 0..12 {
             let disk = case.disk.crash(0);
             let mut store = open(&disk).expect("opened");
             disk.stop_after(stop);
@@ -165,7 +165,7 @@ fn a_crash_at_any_moment_of_pruning_leaves_all_of_the_old_or_of_the_new() {
             assert!(matches!(store.commit(), Err(StoreError::Failed)));
             drop(store);
             // What ends it may be stopped as well.
-            for again in [0, 1, 2, 3, 4, 6, 8, 50] {
+            for again in [0, 2, 5, 50] {
                 let disk = disk.crash(seed);
                 disk.stop_after(again);
                 drop(open(&disk));
@@ -187,7 +187,7 @@ fn a_crash_at_any_moment_of_pruning_leaves_all_of_the_old_or_of_the_new() {
                     }
                 }
                 crashes += 1;
-                if seed % 8 == 2 && again == 50 {
+                if seed % 4 == 2 && again == 50 {
                     assert_eq!(state(&log), state(&case.full), "{at}");
                     for entry in &case.late {
                         store.append(entry).expect("added");

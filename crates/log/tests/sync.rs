@@ -79,6 +79,8 @@ fn meet(
                 Message::Sketch(..) => "sketch",
                 Message::More(..) => "more",
                 Message::Want(..) => "want",
+                Message::Checkpoint(_) => "checkpoint",
+                Message::Outline(..) => "outline",
             });
             if let Message::Entries(entries) = &message {
                 trace.entries += entries.len();
