@@ -3,10 +3,12 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use common::{Rng, World, history, world};
 use cosmosmesh_log::{
-    Draft, Entry, Log, MAX_PENDING_BYTES, MAX_PENDING_ENTRIES, PruneError, Refused, Revocation,
+    Draft, Entry, Log, MAX_PENDING_BYTES, MAX_PENDING_ENTRIES, PruneError, Quota, Refused,
+    Revocation, Terms,
 };
 use cosmosmesh_mission::{
     AuthorId, BootEpoch, Canonical as _, Envelope, MessageId, Payload, RegistryEntry, Seq,
@@ -330,4 +332,63 @@ fn clocks_that_disagree_are_found_and_decide_nothing() {
     assert_eq!(log.counted().count(), 2);
     let unknown: Result<AuthorId, _> = "UPPER".parse();
     assert!(unknown.is_err());
+}
+
+#[test]
+fn a_quota_follows_from_the_chain_alone() {
+    let mut world = world(2);
+    let quota = Quota {
+        entries: 5,
+        bytes: 5000,
+    };
+    let terms = (*world.terms).clone().with_quota(quota);
+    assert_eq!(
+        Terms::from_json(&terms.to_json())
+            .map(|terms| terms.quota())
+            .ok(),
+        Some(quota)
+    );
+    world.terms = Arc::new(terms);
+    let mut log = log(&world);
+    let mut chain = vec![world.say(0, None, vec![], 0)];
+    for body in 1..6 {
+        chain.push(world.say(0, chain.last(), vec![], body));
+    }
+    for entry in &chain[..5] {
+        insert(&world, &mut log, entry).expect("taken");
+    }
+    let refused = insert(&world, &mut log, &chain[5]);
+    assert!(
+        matches!(
+            refused,
+            Err(Refused::Quota {
+                what: "entries",
+                limit: 5,
+                ..
+            })
+        ),
+        "{refused:?}"
+    );
+    // A branch from further back has its own count, and an author its own.
+    let branch = world.say(0, Some(&chain[1]), vec![], 9);
+    insert(&world, &mut log, &branch).expect("taken, as proof of the fork");
+    let mut long = world.draft(1, None, vec![]);
+    long.body = vec![0; 4000];
+    let long = long.sign(&world.keys[1]).expect("signed");
+    insert(&world, &mut log, &long).expect("taken");
+    let mut more = world.draft(1, Some(&long), vec![]);
+    more.body = vec![0; 1000];
+    let more = more.sign(&world.keys[1]).expect("signed");
+    let refused = insert(&world, &mut log, &more);
+    assert!(
+        matches!(refused, Err(Refused::Quota { what: "bytes", .. })),
+        "{refused:?}"
+    );
+    // In whatever order it comes.
+    let mut other = Log::new(world.terms.clone());
+    for entry in chain.iter().rev() {
+        insert(&world, &mut other, entry).expect("waits, or falls to its parent");
+    }
+    assert_eq!(other.len(), 5);
+    assert_eq!(other.pending().0, 0);
 }

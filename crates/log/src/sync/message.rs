@@ -4,7 +4,7 @@ use cosmosmesh_mission::cbor::{Reader, Writer};
 use cosmosmesh_mission::{Canonical, ContractHash, DecodeError, MessageId, Refusal};
 
 use super::estimate::{Counters, MAX_ESTIMATE_BYTES};
-use super::sketch::{MAX_SYMBOLS, SYMBOL_BYTES, Salt, ShortId, Symbol};
+use super::sketch::{MAX_SYMBOLS, SYMBOL_BYTES, Salt, Symbol};
 use super::vector::Vector;
 use crate::limits::MAX_ENTRY_BYTES;
 use crate::terms::AuthorIx;
@@ -82,8 +82,8 @@ pub enum Message {
     Sketch(Salt, Scope, u32, Vec<Symbol>),
     /// Asks for more symbols from the given one on.
     More(Salt, Scope, u32),
-    /// Asks for entries by their short ids, strictly increasing.
-    Want(Salt, Scope, Vec<ShortId>),
+    /// Asks for entries by how their short ids begin, strictly increasing.
+    Want(Salt, Scope, Vec<u32>),
     /// Encoded votes of a quorum for a checkpoint that the sender pruned behind.
     Checkpoint(Vec<Vec<u8>>),
     /// Of which checkpoint; which entry came before; and what the sender has of that
@@ -185,7 +185,7 @@ fn packed<const N: usize, T>(
         .collect())
 }
 
-const SHORT_BYTES: usize = 6;
+const START_BYTES: usize = 4;
 
 impl Canonical for Message {
     fn write(&self, writer: &mut Writer) {
@@ -236,9 +236,11 @@ impl Canonical for Message {
                 writer.unsigned(5);
                 writer.bytes(&salt.0);
                 scope.write(writer);
-                let short = |short: &ShortId| short.0.to_le_bytes().into_iter().take(SHORT_BYTES);
-                let bytes: Vec<u8> = wanted.iter().flat_map(short).collect();
-                writer.blob(MAX_WANTED * SHORT_BYTES, &bytes);
+                let bytes: Vec<u8> = wanted
+                    .iter()
+                    .flat_map(|start| start.to_le_bytes())
+                    .collect();
+                writer.blob(MAX_WANTED * START_BYTES, &bytes);
             }),
             Self::Checkpoint(votes) => writer.array(2, |writer| {
                 writer.unsigned(6);
@@ -298,10 +300,8 @@ impl Canonical for Message {
             (5, 3) => {
                 let (salt, scope) = (Salt(fixed(reader)?), Canonical::read(reader)?);
                 let at = reader.offset();
-                let wanted = packed(reader, MAX_WANTED, |bytes: &[u8; SHORT_BYTES]| {
-                    let mut word = [0; 8];
-                    word[..SHORT_BYTES].copy_from_slice(bytes);
-                    ShortId(u64::from_le_bytes(word))
+                let wanted = packed(reader, MAX_WANTED, |bytes: &[u8; START_BYTES]| {
+                    u32::from_le_bytes(*bytes)
                 })?;
                 if wanted.windows(2).any(|two| two[0] >= two[1]) {
                     let expected = "short ids in increasing order";
