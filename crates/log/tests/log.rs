@@ -8,7 +8,7 @@ use std::sync::Arc;
 use common::{Rng, World, history, world};
 use cosmosmesh_log::{
     Draft, Entry, Log, MAX_PENDING_BYTES, MAX_PENDING_ENTRIES, PruneError, Quota, Refused,
-    Revocation, Terms,
+    Revocation, Stored, Stub, Terms,
 };
 use cosmosmesh_mission::{
     AuthorId, BootEpoch, Canonical as _, Envelope, MessageId, Payload, RegistryEntry, Seq,
@@ -29,6 +29,18 @@ fn every_flipped_bit_is_refused() {
     let world = world(2);
     let entry = world.say(0, None, vec![], 1);
     let bytes = entry.to_bytes();
+    let mut log = log(&world);
+    insert(&world, &mut log, &entry).expect("taken");
+    let stub = log.stub(log.find(&entry.id()).expect("attached"));
+    let header = stub.to_bytes();
+    assert_eq!(Stub::from_bytes(&header), Ok(stub.clone()));
+    assert_eq!(stub.id(), entry.id());
+    for bit in 0..8 * header.len() {
+        let mut flipped = header.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let taken = Stub::from_bytes(&flipped).map(|stub| stub.id());
+        assert_ne!(taken, Ok(entry.id()), "bit {bit}");
+    }
     for bit in 0..8 * bytes.len() {
         let mut flipped = bytes.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
@@ -71,7 +83,13 @@ fn huge_lengths_and_deep_nesting_cost_nothing() {
         let mut inside = vec![0x8c, 1];
         inside.extend([head, 0xff, 0xff, 0xff, 0xff]);
         assert!(Entry::from_bytes(&inside).is_err());
+        // As a header alone.
+        inside[0] = 0x8b;
+        assert!(Stored::from_bytes(&inside).is_err());
     }
+    let mut nested = vec![0x8b];
+    nested.resize(1 << 20, 0x8b);
+    assert!(Stored::from_bytes(&nested).is_err());
     assert!(Entry::from_bytes(&vec![0x81; 1 << 20]).is_err());
     assert!(Entry::from_bytes(&vec![0x81; 1 << 24]).is_err());
 }

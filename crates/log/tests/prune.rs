@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use common::{CONTRACT, Rng, World, history, seal, world};
 use cosmosmesh_log::store::{
-    Access, FaultyDisk, MemoryStore, RealDisk, SegmentStore, Store, StoreError, repair,
+    Access, Disk as _, FaultyDisk, MemoryStore, RealDisk, SegmentStore, Store, StoreError, repair,
 };
 use cosmosmesh_log::{Entry, Log, PruneError, Stored};
 use cosmosmesh_mission::{Canonical as _, MessageId};
@@ -342,4 +342,62 @@ fn a_real_folder_shrinks() {
     let last = case.late.last().expect("some").id();
     assert!(store.get(&last).expect("readable").is_some());
     load(&case.world, &store);
+}
+
+#[test]
+fn every_flipped_byte_of_a_pruned_store_is_named_and_repaired() {
+    let case = case(10, false).expect("sealed");
+    let mut store = open(&case.disk).expect("opened");
+    store.prune(&case.gone).expect("pruned");
+    let entries = store.len();
+    drop(store);
+    let whole = case.disk.crash(0);
+    for name in whole.list().expect("names") {
+        let bytes = whole.bytes(&name).expect("there");
+        for at in 0..bytes.len() {
+            let disk = whole.crash(0);
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1 << (at % 8);
+            disk.plant(&name, flipped);
+            match open(&disk) {
+                // Within the last commit it cannot be told from a torn write.
+                Ok(store) => {
+                    assert!(store.opened().torn.is_some(), "{name} {at}: unnoticed");
+                    assert_eq!(store.len(), entries - 1, "{name} {at}");
+                }
+                Err(StoreError::Damaged(damage)) => {
+                    let good = damage.good_before + damage.good_behind;
+                    assert!(good + 1 >= entries, "{name} {at}: {damage}");
+                    if at % 37 == 0 {
+                        let repaired = repair(&disk, Some(CONTRACT)).expect("repaired");
+                        let store = open(&disk.crash(0)).expect("opened");
+                        assert_eq!(store.len(), repaired.kept, "{name} {at}");
+                    }
+                }
+                Err(error) => panic!("{name} {at}: {error}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_plan_that_is_none_and_files_left_over_change_nothing() {
+    let case = case(12, false).expect("sealed");
+    let expected = ids(&open(&case.disk.crash(0)).expect("opened"));
+    for plan in [&b""[..], b"mine", &[0; 16], &[0xff; 16], &[7; 4096]] {
+        let disk = case.disk.crash(0);
+        disk.plant("SWAP", plan.to_vec());
+        disk.plant("00000000.seg.new", vec![0x5a; 100]);
+        disk.plant("notes.txt", b"mine".to_vec());
+        let reading = SegmentStore::open(disk.clone(), CONTRACT, Access::Read);
+        assert_eq!(ids(&reading.expect("opened")), expected);
+        assert_eq!(ids(&open(&disk).expect("opened")), expected);
+        let names = disk.list().expect("names");
+        assert!(
+            !names
+                .iter()
+                .any(|name| name == "SWAP" || name.ends_with(".new"))
+        );
+        assert!(names.iter().any(|name| name == "notes.txt"));
+    }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// Law: what [`DiskFile::sync`] has acknowledged is there after a crash, if the
 /// file's name was acknowledged by [`sync_names`](Self::sync_names). Of anything
 /// else any part may be there, in any order.
-pub trait Disk {
+pub trait Disk: Sync {
     /// An open file.
     type File: DiskFile;
 

@@ -229,43 +229,29 @@ impl<D: Disk> SegmentStore<D> {
         )
     }
 
-    /// All entries from a place on.
+    /// All entries from a place on. They are read and decoded beside `each`, a few
+    /// runs ahead.
     pub(crate) fn replay_from(
         &self,
         from: Place,
         each: &mut dyn FnMut(Place, Stored) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        for segment in self
-            .segments
-            .iter()
-            .filter(|segment| segment.number >= from.segment)
-        {
-            let name = file_name(segment.number);
-            let bytes = recover::read(&self.disk, &name)?;
-            let same = segment.number == from.segment;
-            let mut at = if same {
-                from.offset as usize
-            } else {
-                HEADER_BYTES
-            };
-            let mut frames = Vec::new();
-            while (at as u64) < segment.end {
-                let whole = frame::read_frame(&bytes, segment.number, at);
-                let frame = whole.ok_or_else(|| changed(&name, at))?;
-                frames.push((at, frame.payload));
-                at += frame.length();
-            }
-            for run in frames.chunks(RUN) {
-                for ((at, _), stored) in run.iter().zip(decode_all(&name, run)) {
-                    let place = Place {
-                        segment: segment.number,
-                        offset: *at as u64,
-                    };
+        let (disk, segments) = (&self.disk, &self.segments);
+        std::thread::scope(|scope| {
+            let (sender, runs) = std::sync::mpsc::sync_channel(RUNS_AHEAD);
+            scope.spawn(move || {
+                // Who does not receive any more has failed already.
+                if let Err(error) = read_runs(disk, segments, from, &sender) {
+                    let _ = sender.send(Err(error));
+                }
+            });
+            for run in runs {
+                for (place, stored) in run? {
                     each(place, stored?)?;
                 }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn get_indexed(&mut self, id: &MessageId, keep: bool) -> Result<Looked, StoreError> {
@@ -309,6 +295,53 @@ impl<D: Disk> SegmentStore<D> {
 
 /// How many entries are decoded at once.
 const RUN: usize = 8192;
+/// How many runs wait to be taken.
+const RUNS_AHEAD: usize = 2;
+
+/// Decoded entries, or why they cannot be read.
+type Run = Result<Vec<(Place, Result<Stored, StoreError>)>, StoreError>;
+
+/// Sends the entries from a place on in runs, until there are no more or nobody
+/// receives them.
+fn read_runs<D: Disk>(
+    disk: &D,
+    segments: &[Segment],
+    from: Place,
+    sender: &std::sync::mpsc::SyncSender<Run>,
+) -> Result<(), StoreError> {
+    for segment in segments
+        .iter()
+        .filter(|segment| segment.number >= from.segment)
+    {
+        let name = file_name(segment.number);
+        let bytes = recover::read(disk, &name)?;
+        let same = segment.number == from.segment;
+        let mut at = if same {
+            from.offset as usize
+        } else {
+            HEADER_BYTES
+        };
+        let mut frames = Vec::new();
+        while (at as u64) < segment.end {
+            let whole = frame::read_frame(&bytes, segment.number, at);
+            let frame = whole.ok_or_else(|| changed(&name, at))?;
+            frames.push((at, frame.payload));
+            at += frame.length();
+        }
+        for run in frames.chunks(RUN) {
+            let place = |at: usize| Place {
+                segment: segment.number,
+                offset: at as u64,
+            };
+            let places = run.iter().map(|(at, _)| place(*at));
+            let decoded = places.zip(decode_all(&name, run)).collect();
+            if sender.send(Ok(decoded)).is_err() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
 
 /// Decodes frames on as many threads as there are cores, in their order.
 fn decode_all(name: &str, frames: &[(usize, &[u8])]) -> Vec<Result<Stored, StoreError>> {
