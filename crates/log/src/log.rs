@@ -222,7 +222,9 @@ impl Log {
     /// Attaches what waited for those that are attached now.
     pub(crate) fn release(&mut self, taken: &mut Taken) {
         let mut done = 0;
-        while let Some(parent) = taken.attached.get(done) {
+        while !self.pending.is_empty()
+            && let Some(parent) = taken.attached.get(done)
+        {
             done += 1;
             let id = self.nodes[parent.at()].id;
             for verified in self.pending.release(&id) {

@@ -91,6 +91,11 @@ impl Pending {
             .collect()
     }
 
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_parent.is_empty()
+    }
+
     /// How many wait.
     pub(crate) fn len(&self) -> usize {
         self.shares.values().map(|share| share.entries.len()).sum()

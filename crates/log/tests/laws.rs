@@ -103,7 +103,7 @@ fn shuffled_doubled_and_split_deliveries_have_one_state() {
         let mut logs = vec![Log::new(world.terms.clone()); nodes];
         let mut parts = vec![Vec::new(); nodes];
         for entry in &entries {
-            for _ in 0..1 + rng.below(2) {
+            for _ in 0..=rng.below(2) {
                 parts[rng.below(nodes)].push(entry.clone());
             }
         }

@@ -396,7 +396,7 @@ fn a_plan_that_is_none_and_files_left_over_change_nothing() {
         assert!(
             !names
                 .iter()
-                .any(|name| name == "SWAP" || name.ends_with(".new"))
+                .any(|name| name == "SWAP" || name.contains(".seg.new"))
         );
         assert!(names.iter().any(|name| name == "notes.txt"));
     }

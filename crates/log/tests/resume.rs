@@ -97,6 +97,7 @@ fn options(seed: u64, budget: usize) -> Options {
 type Records = [PeerRecord; 2];
 
 /// Two meet; says how it went for each, and how many turns it took.
+#[allow(clippy::needless_pass_by_value)] // What is lent is changed.
 fn meet(
     world: &World,
     pair: [&mut Node; 2],
@@ -344,7 +345,7 @@ fn nothing_is_believed_that_no_quorum_signed() {
             let mut outlines: Vec<_> = outlines.collect();
             let mut rng = Rng(rng.0);
             let at = rng.below(outlines.len());
-            let items = &mut outlines[at];
+            let items = &mut *outlines[at];
             let item = rng.below(items.len());
             match rng.below(4) {
                 0 => {
