@@ -32,11 +32,8 @@ pub(crate) fn run(a: &PruneArgs) -> Result<ExitCode, Failure> {
     let mut store = open(&a.dir, &terms, Access::Write)?;
     let mut log = Log::new(terms);
     log.load(&store, false).map_err(|error| at_dir(&error))?;
-    let sealed = log.sealed().into_iter();
-    // Votes can come before what they vote for has been looked at: the first that holds.
-    let known = |id| log.find(id).is_some();
-    let mut sealed = sealed.filter(|checkpoint| checkpoint.frontier.iter().all(known));
-    let Some(checkpoint) = sealed.next().cloned() else {
+    let sealed = log.sealed().first().map(|longest| (*longest).clone());
+    let Some(checkpoint) = sealed else {
         return Err(at_dir(&format!(
             "no checkpoint is sealed: the best has {} votes of closers, it takes {}; nothing was \
              pruned",
@@ -59,7 +56,7 @@ pub(crate) fn run(a: &PruneArgs) -> Result<ExitCode, Failure> {
         crate::print(&format!("{report}\n"));
     } else {
         crate::print(&format!(
-            "a quorum has sealed {} of {} entries; of {} more the header alone is kept\n\
+            "a quorum has sealed {} of {} entries; of {} that were whole the header is kept\n\
              {} bytes before, {} now: {} freed\n",
             checkpoint.entries,
             log.len(),
