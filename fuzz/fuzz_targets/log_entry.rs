@@ -1,8 +1,8 @@
-//! The decoders of entries and of what the log itself says, on arbitrary bytes.
+//! The decoders of entries, their headers, and of what the log itself says, on arbitrary bytes.
 //! They must not panic, and whatever they accept must encode to the same bytes.
 #![no_main]
 
-use cosmosmesh_log::{Checkpoint, Entry, LogState, Revocation};
+use cosmosmesh_log::{Checkpoint, LogState, Revocation, Stored};
 use cosmosmesh_mission::Canonical;
 use libfuzzer_sys::fuzz_target;
 
@@ -13,9 +13,11 @@ fn round_trip<T: Canonical>(bytes: &[u8]) {
 }
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Ok(entry) = Entry::from_bytes(bytes) {
-        assert_eq!(entry.to_bytes(), bytes);
-        let _ = entry.envelope();
+    if let Ok(stored) = Stored::from_bytes(bytes) {
+        assert_eq!(stored.to_bytes(), bytes);
+        if let Some(entry) = stored.whole() {
+            let _ = entry.envelope();
+        }
     }
     round_trip::<Revocation>(bytes);
     round_trip::<Checkpoint>(bytes);

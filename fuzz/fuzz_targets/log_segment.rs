@@ -1,7 +1,9 @@
 //! The reader of segments, on arbitrary bytes as the only, and as the first of two,
-//! files of a store. Opening and repairing must not panic; what is repaired must
-//! open.
+//! files of a store. Opening and repairing must not panic; what is repaired, and what is
+//! pruned, must open.
 #![no_main]
+
+use std::collections::BTreeSet;
 
 use cosmosmesh_log::store::{Access, FaultyDisk, SegmentStore, Store, repair, scan_segment};
 use cosmosmesh_mission::ContractHash;
@@ -19,8 +21,19 @@ fuzz_target!(|bytes: &[u8]| {
         }
         let open = || SegmentStore::open(disk.clone(), contract, Access::Write);
         match open() {
-            Ok(store) => {
-                let _ = store.replay(&mut |_| Ok(()));
+            Ok(mut store) => {
+                let mut all = BTreeSet::new();
+                let read = store.replay(&mut |stored| {
+                    all.insert(stored.id());
+                    Ok(())
+                });
+                let before = store.len();
+                if read.is_ok() {
+                    store.prune(&all).expect("what can be read can be pruned");
+                    assert_eq!(store.len(), before);
+                    drop(store);
+                    assert_eq!(open().expect("what is pruned opens").len(), before);
+                }
             }
             Err(_) => {
                 if let Ok(report) = repair(&disk, Some(contract)) {

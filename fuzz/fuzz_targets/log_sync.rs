@@ -13,14 +13,14 @@ use cosmosmesh_log::{Draft, Kind, Log, Terms};
 use cosmosmesh_mission::{AuthorId, BootEpoch, Canonical, ContractHash, Seq, UtcSeconds};
 use libfuzzer_sys::fuzz_target;
 
-/// A log of ten entries, the last two a fork.
+/// A log of ten entries, the last two a fork, whose author is the one closer.
 fn log() -> Log {
     let key = SecretKey::from_seed([1; 32]);
     let author: AuthorId = "a".parse().expect("a name");
     let keys = BTreeMap::from([(author.clone(), key.public())]);
     let contract_hash = ContractHash([0; 32]);
-    let none = BTreeSet::new();
-    let terms = Terms::new(contract_hash, keys, &none, &none, 0).expect("terms");
+    let closers = BTreeSet::from([author.clone()]);
+    let terms = Terms::new(contract_hash, keys, &BTreeSet::new(), &closers, 1).expect("terms");
     let mut log = Log::new(Arc::new(terms));
     let mut backlink = None;
     for at in 0..10_u64 {
@@ -66,6 +66,9 @@ fuzz_target!(|bytes: &[u8]| {
             for side in &mut sides {
                 if side.receive(message).is_ok() {
                     let _ = side.advance(log);
+                    if let Some(grown) = side.resumed() {
+                        assert!(grown.len() >= log.len());
+                    }
                 }
                 while side.poll().is_some() {}
             }

@@ -1,5 +1,6 @@
 //! `cosmosmesh log`: looking at, checking and mending a log in a folder.
 
+mod prune;
 mod replay;
 mod show;
 mod transfer;
@@ -36,6 +37,8 @@ enum What {
     Export(transfer::ExportArgs),
     /// Take in the entries of such a file.
     Import(transfer::ImportArgs),
+    /// Let go of what stands behind a checkpoint that a quorum sealed.
+    Prune(prune::PruneArgs),
     /// Keep what is good of a damaged log. Nothing is removed.
     Repair(RepairArgs),
 }
@@ -98,9 +101,8 @@ pub(crate) fn write_all(dir: &Path, run: &cosmosmesh::run::Run) -> Result<(), St
         std::fs::write(dir.join(TERMS), log.terms().to_json()).map_err(|e| at(&e))?;
         let store = SegmentStore::open(disk, contract.hash(), Access::Write);
         let mut store = store.map_err(|e| at(&e))?;
-        for entry in log.attached_since(0).filter_map(|ix| log.entry(ix)) {
-            store.append(entry).map_err(|e| at(&e))?;
-        }
+        log.save(log.attached_since(0), &mut store)
+            .map_err(|e| at(&e))?;
         store.commit().map_err(|e| at(&e))?;
     }
     Ok(())
@@ -113,6 +115,7 @@ pub(crate) fn run(a: &LogArgs) -> ExitCode {
         What::Replay(a) => replay::run(a),
         What::Export(a) => transfer::export(a),
         What::Import(a) => transfer::import(a),
+        What::Prune(a) => prune::run(a),
         What::Repair(a) => repair(a),
     };
     done.unwrap_or_else(|Failure(text)| {

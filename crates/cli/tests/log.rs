@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use cosmosmesh_identity::SecretKey;
 use cosmosmesh_log::store::{Access, RealDisk, SegmentStore, Store as _};
-use cosmosmesh_log::{Draft, Entry, Kind, Terms};
+use cosmosmesh_log::{Draft, Entry, Kind, Log, Terms};
 use cosmosmesh_mission::{AuthorId, BootEpoch, ContractHash, Seq, UtcSeconds};
 
 const CONTRACT: ContractHash = ContractHash([4; 32]);
@@ -190,4 +190,103 @@ fn damage_is_named_and_repaired() {
     std::fs::remove_file(dir.join("terms.json")).expect("removed");
     let bare = run(&["show", &text(&dir)]);
     assert!(said(&bare).contains("needs its terms"), "{}", said(&bare));
+}
+
+#[test]
+fn a_sealed_log_is_pruned_and_still_shown_verified_and_carried() {
+    let dir = folder("sealed");
+    let closers: BTreeSet<AuthorId> = BTreeSet::from(["habitat".parse().expect("a name")]);
+    let keys: BTreeMap<AuthorId, _> = ["habitat", "rover"]
+        .map(|name| (name.parse().expect("a name"), key(name).public()))
+        .into();
+    let terms = Terms::new(CONTRACT, keys, &BTreeSet::new(), &closers, 1).expect("terms");
+    let terms = Arc::new(terms);
+    let mut entries = history();
+    let mut log = Log::new(terms.clone());
+    for entry in &entries {
+        log.insert(terms.verify(entry.clone()).expect("signed"))
+            .expect("valid");
+    }
+    fill(&dir, &entries);
+    std::fs::write(dir.join("terms.json"), terms.to_json()).expect("written");
+    let early = run(&["prune", &text(&dir)]);
+    assert_eq!(early.status.code(), Some(2));
+    assert!(
+        said(&early).contains("nothing was pruned"),
+        "{}",
+        said(&early)
+    );
+    let head = log.find(&entries[9].id()).expect("attached");
+    let checkpoint = log.checkpoint(&[head], [0; 32]).expect("a checkpoint");
+    let mut vote = Draft {
+        author: "habitat".parse().expect("a name"),
+        boot_epoch: BootEpoch(0),
+        seq: Seq(0),
+        backlink: None,
+        deps: Vec::new(),
+        time: UtcSeconds(1_800_000_000),
+        contract_hash: CONTRACT,
+        kind: Kind(0),
+        body: Vec::new(),
+    };
+    checkpoint.say(&mut vote).expect("said");
+    entries.push(vote.sign(&key("habitat")).expect("signed"));
+    std::fs::remove_dir_all(&dir).expect("removed");
+    std::fs::create_dir_all(&dir).expect("made");
+    fill(&dir, &entries);
+    std::fs::write(dir.join("terms.json"), terms.to_json()).expect("written");
+    let digest = || {
+        let text = said(&run(&["verify", &text(&dir)]));
+        text.lines().nth(1).expect("a digest").to_owned()
+    };
+    let before = digest();
+    let size = || {
+        std::fs::metadata(dir.join("00000000.seg"))
+            .expect("there")
+            .len()
+    };
+    let was = size();
+    let pruned = run(&["prune", &text(&dir), "--json"]);
+    assert_eq!(pruned.status.code(), Some(0), "{}", said(&pruned));
+    assert!(
+        said(&pruned).contains("\"pruned_now\":9"),
+        "{}",
+        said(&pruned)
+    );
+    assert!(size() + 9 * 300 < was, "{} of {was}", size());
+    assert_eq!(digest(), before);
+    let verified = run(&["verify", &text(&dir)]);
+    assert!(
+        said(&verified).contains("of 9 of them the header alone"),
+        "{}",
+        said(&verified)
+    );
+    let shown = said(&run(&["show", &text(&dir)]));
+    assert_eq!(shown.matches("pruned").count(), 9, "{shown}");
+    let again = run(&["prune", &text(&dir)]);
+    assert!(said(&again).contains(": 0 freed"), "{}", said(&again));
+    let replayed = run(&["replay", &text(&dir)]);
+    assert_eq!(replayed.status.code(), Some(2));
+    assert!(
+        said(&replayed).contains("they were pruned"),
+        "{}",
+        said(&replayed)
+    );
+    // A newcomer begins from what was carried to it.
+    let (there, file) = (folder("newcomer"), folder("pruned").join("log.bundle"));
+    std::fs::write(there.join("terms.json"), terms.to_json()).expect("written");
+    let exported = run(&["export", &text(&dir), &text(&file)]);
+    assert!(
+        said(&exported).contains("of 9 of them"),
+        "{}",
+        said(&exported)
+    );
+    let imported = run(&["import", &text(&there), &text(&file), "--json"]);
+    assert!(
+        said(&imported).contains("\"new\":11"),
+        "{}",
+        said(&imported)
+    );
+    let verified = said(&run(&["verify", &text(&there)]));
+    assert!(verified.contains(&before), "{verified}");
 }

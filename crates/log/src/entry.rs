@@ -2,10 +2,10 @@
 //!
 //! On the wire it is deterministic CBOR,
 //! `[v, author, boot_epoch, seq, backlink, deps, time, contract_hash, kind,
-//! body_hash, body, signature]`. Its id is the BLAKE3 hash, with a domain tag,
-//! of the encodings of the items before the body: the body is in it by its
-//! hash, so that a header can be checked without the body. The signature is
-//! Ed25519 over the id.
+//! body_bytes, body_hash, body, signature]`. Its id is the BLAKE3 hash, with a
+//! domain tag, of the encodings of the items before the body: the body is in it by
+//! its length and hash, so that a header can be checked without the body. The
+//! signature is Ed25519 over the id.
 //!
 //! The body is the encoding of what is said, as a byte string, so that the log
 //! keeps and passes on what it does not understand. An [`Envelope`] of the
@@ -21,6 +21,7 @@ use cosmosmesh_mission::{
 use thiserror::Error;
 
 use crate::limits::{MAX_BODY_BYTES, MAX_DEPS, MAX_ENTRY_BYTES};
+use crate::stub::Stub;
 
 /// What kind of thing a body says: the number of a [`Payload`], or one of the
 /// log's own.
@@ -53,6 +54,8 @@ pub struct Header {
     pub contract_hash: ContractHash,
     /// How to read the body.
     pub kind: Kind,
+    /// How long the body is.
+    pub body_bytes: u32,
     /// The hash of the body.
     pub body_hash: [u8; 32],
 }
@@ -106,7 +109,7 @@ pub enum EntryError {
         actual: usize,
     },
     /// The body is not the one that the header names.
-    #[error("the body's hash is not the one in the header")]
+    #[error("the body's length or hash is not the one in the header")]
     BodyHash,
     /// The body is not what its kind says.
     #[error("the body is no payload of kind {kind}: {reason}")]
@@ -141,7 +144,8 @@ fn body_hash(body: &[u8]) -> [u8; 32] {
         .as_bytes()
 }
 
-fn id_of(items: &[u8]) -> MessageId {
+/// The id of the entry whose header has these items.
+pub(crate) fn id_of(items: &[u8]) -> MessageId {
     MessageId(
         *hasher!("cosmosmesh v1 entry")
             .update(items)
@@ -150,41 +154,8 @@ fn id_of(items: &[u8]) -> MessageId {
     )
 }
 
-/// The items of the header, as a list of their own.
-struct HeaderItems<'h>(&'h Header);
-
-const HEADER_ITEMS: usize = 10;
-
-impl HeaderItems<'_> {
-    fn write_items(&self, writer: &mut Writer) {
-        let h = self.0;
-        writer.check(h.check());
-        Version::V1.write(writer);
-        h.author.write(writer);
-        h.boot_epoch.write(writer);
-        h.seq.write(writer);
-        h.backlink.write(writer);
-        h.deps.write(writer);
-        h.time.write(writer);
-        h.contract_hash.write(writer);
-        writer.unsigned(h.kind.0);
-        writer.bytes(&h.body_hash);
-    }
-}
-
-impl Canonical for HeaderItems<'_> {
-    fn write(&self, writer: &mut Writer) {
-        writer.array(HEADER_ITEMS, |writer| self.write_items(writer));
-    }
-
-    fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        // Headers are read within their entries only.
-        let refused = Refusal::Unexpected {
-            expected: "an entry",
-        };
-        Err(reader.refuse(reader.offset(), refused))
-    }
-}
+/// How many items a header has.
+pub(crate) const HEADER_ITEMS: usize = 11;
 
 impl Header {
     fn check(&self) -> Result<(), Invalid> {
@@ -203,6 +174,14 @@ impl Header {
                 index,
             });
         }
+        if self.body_bytes as usize > MAX_BODY_BYTES {
+            return Err(Invalid::OutOfRange {
+                what: "body_bytes",
+                least: 0,
+                most: MAX_BODY_BYTES as i128,
+                actual: i128::from(self.body_bytes),
+            });
+        }
         if self.seq > Seq(0) && self.backlink.is_none() {
             return Err(Invalid::Missing { what: "backlink" });
         }
@@ -217,7 +196,22 @@ impl Header {
         }
     }
 
-    fn read_items(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    pub(crate) fn write_items(&self, writer: &mut Writer) {
+        writer.check(self.check());
+        Version::V1.write(writer);
+        self.author.write(writer);
+        self.boot_epoch.write(writer);
+        self.seq.write(writer);
+        self.backlink.write(writer);
+        self.deps.write(writer);
+        self.time.write(writer);
+        self.contract_hash.write(writer);
+        writer.unsigned(self.kind.0);
+        self.body_bytes.write(writer);
+        writer.bytes(&self.body_hash);
+    }
+
+    pub(crate) fn read_items(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let at = reader.offset();
         Version::read(reader)?;
         let header = Self {
@@ -229,10 +223,16 @@ impl Header {
             time: Canonical::read(reader)?,
             contract_hash: Canonical::read(reader)?,
             kind: Kind(reader.unsigned()?),
+            body_bytes: Canonical::read(reader)?,
             body_hash: ContractHash::read(reader)?.0,
         };
         reader.check(at, header.check())?;
         Ok(header)
+    }
+
+    /// Roughly the memory that the entry takes.
+    pub(crate) fn weight(&self) -> usize {
+        self.body_bytes as usize + 32 * self.deps.len() + 320
     }
 
     /// The entries that must be there before this one: the backlink and the
@@ -291,11 +291,10 @@ impl Draft {
             time: self.time,
             contract_hash: self.contract_hash,
             kind: self.kind,
+            body_bytes: self.body.len() as u32,
             body_hash: body_hash(&self.body),
         };
-        let items = HeaderItems(&header).to_cbor()?;
-        // The head of an array of ten items is one byte.
-        let id = id_of(&items[1..]);
+        let Stub { id, header } = Stub::of(header)?;
         Ok(Entry {
             id,
             signature: Signature(key.sign(&id.0)),
@@ -337,7 +336,7 @@ impl Canonical for Wire {
 impl Entry {
     fn write(&self, writer: &mut Writer) {
         writer.array(HEADER_ITEMS + 2, |writer| {
-            HeaderItems(&self.header).write_items(writer);
+            self.header.write_items(writer);
             writer.blob(MAX_BODY_BYTES, &self.body);
             self.signature.write(writer);
         });
@@ -356,7 +355,8 @@ impl Entry {
             });
         }
         let Wire { mut entry, items } = Wire::from_cbor(bytes)?;
-        if body_hash(&entry.body) != entry.header.body_hash {
+        let same_length = entry.body.len() == entry.header.body_bytes as usize;
+        if !same_length || body_hash(&entry.body) != entry.header.body_hash {
             return Err(EntryError::BodyHash);
         }
         entry.id = id_of(&bytes[items]);
@@ -391,11 +391,6 @@ impl Entry {
     /// The signature over the id.
     pub fn signature(&self) -> &Signature {
         &self.signature
-    }
-
-    /// Roughly the memory that it takes.
-    pub(crate) fn weight(&self) -> usize {
-        self.body.len() + 32 * self.header.deps.len() + 320
     }
 
     /// What it says, in the vocabulary's terms.

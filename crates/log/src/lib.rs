@@ -43,8 +43,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What is not here yet: a store does not shrink when its log is pruned, an author
-//! may write as much as it likes, and authors do not change during a contract.
+//! What is not here yet: authors do not change during a contract.
 
 mod audit;
 mod chain;
@@ -57,12 +56,13 @@ mod pending;
 mod state;
 mod statement;
 pub mod store;
+mod stub;
 pub mod sync;
 mod terms;
 mod terms_file;
 
 pub use audit::Skew;
-pub use checkpoint::PruneError;
+pub use checkpoint::{PruneError, Unsealed};
 pub use entry::{Draft, Entry, EntryError, Header, Kind};
 pub use limits::{
     MAX_AUTHORS, MAX_BODY_BYTES, MAX_DEPS, MAX_DEPTH, MAX_ENTRY_BYTES, MAX_PENDING_BYTES,
@@ -71,5 +71,6 @@ pub use limits::{
 pub use log::{EntryIx, ForkProof, Log, Taken};
 pub use state::{AuthorState, LogState, Past};
 pub use statement::{Checkpoint, Revocation};
-pub use terms::{AuthorIx, Refused, Terms, TermsError, Verified};
+pub use stub::{Stored, Stub};
+pub use terms::{AuthorIx, Quota, Refused, Terms, TermsError, Verified};
 pub use terms_file::TermsFileError;

@@ -13,14 +13,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cosmosmesh_mission::{AuthorId, Canonical as _, MessageId};
+use cosmosmesh_mission::{AuthorId, BootEpoch, Canonical as _, MessageId, Seq, UtcSeconds};
 
 use crate::chain::{Chain, Place};
-use crate::entry::{Entry, Kind};
+use crate::entry::{Entry, Header, Kind};
 use crate::id_map::IdMap;
 use crate::limits::MAX_DEPTH;
 use crate::pending::Pending;
 use crate::statement::{Checkpoint, Revocation};
+use crate::stub::Stub;
 use crate::terms::{AuthorIx, Refused, Terms, Verified};
 
 /// An entry's place in one [`Log`], in the order of attaching. It means nothing
@@ -52,10 +53,55 @@ pub(crate) struct Node {
     pub(crate) deps: Box<[EntryIx]>,
     /// The first entry of the same author that follows it.
     pub(crate) next: Option<EntryIx>,
-    pub(crate) entry: Option<Arc<Entry>>,
+    /// How many entries its author's chain has up to here, and their bytes.
+    pub(crate) share: Share,
+    pub(crate) held: Held,
+}
+
+/// How much of an author's quota is used up by a chain.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Share {
+    entries: u64,
+    bytes: u64,
+}
+
+/// What is there of an attached entry besides its place.
+#[derive(Debug, Clone)]
+pub(crate) enum Held {
+    Whole(Arc<Entry>),
+    Pruned(Box<Body>),
+}
+
+/// What the header of an entry says of its body.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Body {
+    bytes: u32,
+    hash: [u8; 32],
+}
+
+impl Body {
+    fn of(header: &Header) -> Self {
+        Self {
+            bytes: header.body_bytes,
+            hash: header.body_hash,
+        }
+    }
 }
 
 impl Node {
+    pub(crate) fn is_pruned(&self) -> bool {
+        matches!(self.held, Held::Pruned(_))
+    }
+
+    /// Lets go of the body; says whether it was there.
+    pub(crate) fn prune(&mut self) -> bool {
+        let Held::Whole(entry) = &self.held else {
+            return false;
+        };
+        self.held = Held::Pruned(Box::new(Body::of(entry.header())));
+        true
+    }
+
     pub(crate) fn place(&self) -> Place {
         (self.boot, self.seq)
     }
@@ -138,7 +184,7 @@ impl Log {
         if self.by_id.contains_key(&verified.entry.id()) {
             return Ok(taken);
         }
-        let parents = match self.attached_parents(&verified.entry) {
+        let parents = match self.attached_parents(verified.entry.header()) {
             Ok(parents) => parents,
             Err(missing) => {
                 self.pending.wait(verified, missing);
@@ -146,33 +192,67 @@ impl Log {
                 return Ok(taken);
             }
         };
-        taken.attached.push(self.attach(verified, parents)?);
+        let Verified { entry, author } = verified;
+        let new = self.attach(Piece::Whole(entry), author, parents)?;
+        taken.attached.push(new);
+        self.release(&mut taken);
+        Ok(taken)
+    }
+
+    /// Takes what is left of an entry on trust: that it counts as said is for the
+    /// caller to know. A stub does not wait; `waits` says that a parent is missing.
+    ///
+    /// # Errors
+    /// As [`insert`](Self::insert), or it had a body that the log needs.
+    pub(crate) fn insert_stub(&mut self, stub: Stub) -> Result<Taken, Refused> {
+        let mut taken = Taken::default();
+        if self.by_id.contains_key(&stub.id) {
+            return Ok(taken);
+        }
+        let author = self.terms.admit(&stub.header)?;
+        let Ok(parents) = self.attached_parents(&stub.header) else {
+            taken.waits = true;
+            return Ok(taken);
+        };
+        let new = self.attach(Piece::Stub(stub), author, parents)?;
+        taken.attached.push(new);
+        self.release(&mut taken);
+        Ok(taken)
+    }
+
+    /// Attaches what waited for those that are attached now.
+    pub(crate) fn release(&mut self, taken: &mut Taken) {
         let mut done = 0;
-        while let Some(parent) = taken.attached.get(done) {
+        while !self.pending.is_empty()
+            && let Some(parent) = taken.attached.get(done)
+        {
             done += 1;
             let id = self.nodes[parent.at()].id;
             for verified in self.pending.release(&id) {
-                let parents = match self.attached_parents(&verified.entry) {
+                // It may have come another way, in headers.
+                if self.by_id.contains_key(&verified.entry.id()) {
+                    continue;
+                }
+                let parents = match self.attached_parents(verified.entry.header()) {
                     Ok(parents) => parents,
                     Err(missing) => {
                         self.pending.wait(verified, missing);
                         continue;
                     }
                 };
-                let id = verified.entry.id();
-                match self.attach(verified, parents) {
+                let Verified { entry, author } = verified;
+                let id = entry.id();
+                match self.attach(Piece::Whole(entry), author, parents) {
                     Ok(ix) => taken.attached.push(ix),
                     Err(refused) => taken.refused.push((id, refused)),
                 }
             }
         }
-        Ok(taken)
     }
 
     /// The parents, or the first that is not there.
-    fn attached_parents(&self, entry: &Entry) -> Result<Parents, MessageId> {
+    fn attached_parents(&self, header: &Header) -> Result<Parents, MessageId> {
         let find = |id: &MessageId| self.by_id.get(id).copied().ok_or(*id);
-        let header = entry.header();
         Ok(Parents {
             back: header.backlink.as_ref().map(find).transpose()?,
             deps: header.deps.iter().map(find).collect::<Result<_, _>>()?,
@@ -180,18 +260,23 @@ impl Log {
     }
 
     /// Attaches an entry whose parents are there.
-    fn attach(&mut self, verified: Verified, parents: Parents) -> Result<EntryIx, Refused> {
-        let Verified { entry, author } = verified;
+    fn attach(
+        &mut self,
+        piece: Piece,
+        author: AuthorIx,
+        parents: Parents,
+    ) -> Result<EntryIx, Refused> {
         let Parents { back, deps } = parents;
-        let header = entry.header();
-        self.check_place(&entry, author, back)?;
+        let (id, header) = (piece.id(), piece.header());
+        self.check_place(header, author, back)?;
+        let share = self.share(header, back)?;
         let parents = back.iter().chain(&deps);
         let depth = parents.map(|ix| self.nodes[ix.at()].depth).max();
         let depth = depth.map_or(0, |depth| depth) + 1;
         if depth > MAX_DEPTH || self.nodes.len() >= u32::MAX as usize {
             return Err(Refused::TooDeep(MAX_DEPTH));
         }
-        let statement = self.statement(&entry, author)?;
+        let statement = self.statement(&piece, author)?;
         let new = EntryIx(self.nodes.len() as u32);
         for parent in back.iter().chain(&deps) {
             let node = &mut self.nodes[parent.at()];
@@ -199,10 +284,10 @@ impl Log {
                 self.heads.remove(&node.id);
             }
         }
-        self.heads.insert(entry.id());
-        self.by_id.insert(entry.id(), new);
+        self.heads.insert(id);
+        self.by_id.insert(id, new);
         self.nodes.push(Node {
-            id: entry.id(),
+            id,
             author,
             boot: header.boot_epoch.0,
             seq: header.seq.0,
@@ -214,7 +299,11 @@ impl Log {
             back,
             deps,
             next: None,
-            entry: Some(entry),
+            share,
+            held: match piece {
+                Piece::Whole(entry) => Held::Whole(entry),
+                Piece::Stub(stub) => Held::Pruned(Box::new(Body::of(&stub.header))),
+            },
         });
         self.chains[author.0 as usize].add(&mut self.nodes, new, back);
         match statement {
@@ -228,13 +317,35 @@ impl Log {
         Ok(new)
     }
 
+    /// What is used up of the author's quota. It follows from the chain behind the
+    /// entry alone, so that everybody finds the same.
+    fn share(&self, header: &Header, back: Option<EntryIx>) -> Result<Share, Refused> {
+        let before = back.map_or(Share::default(), |back| self.nodes[back.at()].share);
+        let share = Share {
+            entries: before.entries + 1,
+            bytes: before.bytes + header.weight() as u64,
+        };
+        let quota = self.terms.quota();
+        let over = |what, limit| Refused::Quota {
+            author: header.author.clone(),
+            what,
+            limit,
+        };
+        if share.entries > quota.entries {
+            return Err(over("entries", quota.entries));
+        }
+        if share.bytes > quota.bytes {
+            return Err(over("bytes", quota.bytes));
+        }
+        Ok(share)
+    }
+
     fn check_place(
         &self,
-        entry: &Entry,
+        header: &Header,
         author: AuthorIx,
         back: Option<EntryIx>,
     ) -> Result<(), Refused> {
-        let header = entry.header();
         let Some(back) = back else { return Ok(()) };
         let before = &self.nodes[back.at()];
         if before.author != author {
@@ -259,19 +370,23 @@ impl Log {
     }
 
     /// Reads what concerns the log itself; all of it follows from the past.
-    fn statement(&self, entry: &Entry, author: AuthorIx) -> Result<Statement, Refused> {
-        let header = entry.header();
+    fn statement(&self, piece: &Piece, author: AuthorIx) -> Result<Statement, Refused> {
+        let header = piece.header();
         let role = |what| Refused::Role {
             author: header.author.clone(),
             what,
         };
         let body = |what: &'static str, reason: String| Refused::Body { what, reason };
+        let read = |what| match piece {
+            Piece::Whole(entry) => Ok(entry.body()),
+            Piece::Stub(_) => Err(body(what, "nothing but its header is there".into())),
+        };
         match header.kind {
             Kind::REVOCATION => {
                 if !self.terms.is_authority(author) {
                     return Err(role("revoke"));
                 }
-                let said = Revocation::from_cbor(entry.body())
+                let said = Revocation::from_cbor(read("revocation")?)
                     .map_err(|e| body("revocation", e.to_string()))?;
                 let whom = self.terms.place(&said.author);
                 let whom = whom.ok_or_else(|| Refused::Author(said.author.clone()))?;
@@ -291,7 +406,7 @@ impl Log {
                 if !self.terms.is_closer(author) {
                     return Err(role("vote for checkpoints"));
                 }
-                let said = Checkpoint::from_cbor(entry.body())
+                let said = Checkpoint::from_cbor(read("checkpoint")?)
                     .map_err(|e| body("checkpoint", e.to_string()))?;
                 let parents: BTreeSet<_> = header.parents().collect();
                 if !said.frontier.iter().all(|id| parents.contains(id)) {
@@ -342,7 +457,41 @@ impl Log {
 
     /// The entry at a place, unless it is pruned.
     pub fn entry(&self, ix: EntryIx) -> Option<&Arc<Entry>> {
-        self.nodes[ix.at()].entry.as_ref()
+        match &self.nodes[ix.at()].held {
+            Held::Whole(entry) => Some(entry),
+            Held::Pruned(_) => None,
+        }
+    }
+
+    /// The header of the entry at a place, which is kept of pruned ones as well.
+    pub fn stub(&self, ix: EntryIx) -> Stub {
+        let node = &self.nodes[ix.at()];
+        let body = match &node.held {
+            Held::Whole(entry) => Body::of(entry.header()),
+            Held::Pruned(body) => **body,
+        };
+        let author = self.terms.author(node.author);
+        let header = Header {
+            author: author.expect("an attached entry has an author").clone(),
+            boot_epoch: BootEpoch(node.boot),
+            seq: Seq(node.seq),
+            backlink: node.back.map(|back| self.id(back)),
+            deps: node.deps.iter().map(|dep| self.id(*dep)).collect(),
+            time: UtcSeconds(node.time_s),
+            contract_hash: self.terms.contract_hash(),
+            kind: node.kind,
+            body_bytes: body.bytes,
+            body_hash: body.hash,
+        };
+        Stub {
+            id: node.id,
+            header,
+        }
+    }
+
+    /// How many entries are pruned.
+    pub fn pruned(&self) -> usize {
+        self.nodes.iter().filter(|node| node.is_pruned()).count()
     }
 
     /// Whether the entry counts: its author had neither forked before it nor
@@ -420,6 +569,28 @@ impl Log {
 struct Parents {
     back: Option<EntryIx>,
     deps: Box<[EntryIx]>,
+}
+
+/// What is to be attached.
+enum Piece {
+    Whole(Arc<Entry>),
+    Stub(Stub),
+}
+
+impl Piece {
+    fn id(&self) -> MessageId {
+        match self {
+            Self::Whole(entry) => entry.id(),
+            Self::Stub(stub) => stub.id,
+        }
+    }
+
+    fn header(&self) -> &Header {
+        match self {
+            Self::Whole(entry) => entry.header(),
+            Self::Stub(stub) => &stub.header,
+        }
+    }
 }
 
 enum Statement {

@@ -40,7 +40,11 @@ fn place(verified: &Verified) -> Place {
 impl Pending {
     /// Lets an entry wait for `parent`; says whether there was room.
     pub(crate) fn wait(&mut self, verified: Verified, parent: MessageId) -> bool {
-        let (author, at, weight) = (verified.author, place(&verified), verified.entry.weight());
+        let (author, at, weight) = (
+            verified.author,
+            place(&verified),
+            verified.entry.header().weight(),
+        );
         let share = self.shares.entry(author).or_default();
         if share.entries.contains_key(&at) {
             return true;
@@ -69,7 +73,7 @@ impl Pending {
     fn take(&mut self, author: AuthorIx, at: &Place) -> Option<Verified> {
         let share = self.shares.get_mut(&author)?;
         let waiting = share.entries.remove(at)?;
-        share.bytes -= waiting.verified.entry.weight();
+        share.bytes -= waiting.verified.entry.header().weight();
         if let Some(set) = self.by_parent.get_mut(&waiting.parent) {
             set.remove(&(author, *at));
             if set.is_empty() {
@@ -85,6 +89,11 @@ impl Pending {
         set.iter()
             .filter_map(|(author, at)| self.take(*author, at))
             .collect()
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_parent.is_empty()
     }
 
     /// How many wait.

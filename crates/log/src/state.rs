@@ -5,7 +5,7 @@ use cosmosmesh_mission::{
 };
 
 use crate::entry::hasher;
-use crate::log::{EntryIx, Log};
+use crate::log::{EntryIx, Log, Taken};
 use crate::terms::AuthorIx;
 use blake3::hazmat::HasherExt as _;
 
@@ -176,6 +176,20 @@ impl Log {
             log.copy(self, ix);
         }
         log
+    }
+
+    /// Takes over all that another log of the same terms has, pruned entries as they
+    /// are there. What is here already stays as it is.
+    pub fn absorb(&mut self, other: &Self) -> Taken {
+        let mut taken = Taken::default();
+        for ix in other.attached_since(0) {
+            if self.find(&other.id(ix)).is_none() {
+                self.copy(other, ix);
+                taken.attached.push(EntryIx(self.nodes.len() as u32 - 1));
+            }
+        }
+        self.release(&mut taken);
+        taken
     }
 
     /// Takes over an attached entry whose parents are here already.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use cosmosmesh_identity::PublicKey;
 use cosmosmesh_mission::{AuthorId, ContractHash};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::entry::Entry;
+use crate::entry::{Entry, Header};
 use crate::limits::MAX_AUTHORS;
 
 /// The authors of a log. Everybody who holds the contract holds the same, so
@@ -20,6 +21,29 @@ pub struct Terms {
     authorities: BTreeSet<AuthorIx>,
     closers: BTreeSet<AuthorIx>,
     quorum: usize,
+    quota: Quota,
+}
+
+/// How much an author may write: along its chain, so that whether an entry is
+/// within it follows from what stands before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    /// How many entries a chain may have.
+    pub entries: u64,
+    /// How many bytes: those of the bodies, and for each entry 320 and 32 for each
+    /// dependency.
+    pub bytes: u64,
+}
+
+impl Default for Quota {
+    /// Four million entries and sixteen gigabytes: one entry a second for 48 days.
+    fn default() -> Self {
+        Self {
+            entries: 1 << 22,
+            bytes: 16 << 30,
+        }
+    }
 }
 
 /// An author's place among the authors of a log, sorted by name.
@@ -86,6 +110,16 @@ pub enum Refused {
         before_boot: u64,
         /// The position of the entry before it.
         before_seq: u64,
+    },
+    /// Its author has written as much as it may.
+    #[error("{author} may write {limit} {what}, and this is beyond")]
+    Quota {
+        /// Who.
+        author: AuthorId,
+        /// What is counted.
+        what: &'static str,
+        /// How many it may.
+        limit: u64,
     },
     /// The chain of its parents is too long.
     #[error("the chain of parents is longer than {0}")]
@@ -172,6 +206,7 @@ impl Terms {
             authorities,
             closers,
             quorum,
+            quota: Quota::default(),
         })
     }
 
@@ -182,6 +217,13 @@ impl Terms {
             contract_hash,
             ..self.clone()
         }
+    }
+
+    /// The same with another quota.
+    #[must_use]
+    pub fn with_quota(mut self, quota: Quota) -> Self {
+        self.quota = quota;
+        self
     }
 
     /// The contract.
@@ -236,6 +278,11 @@ impl Terms {
         self.quorum
     }
 
+    /// How much each author may write.
+    pub fn quota(&self) -> Quota {
+        self.quota
+    }
+
     /// Checks contract, author and signature. It needs nothing but the entry, so
     /// that many can be checked at once.
     ///
@@ -256,18 +303,21 @@ impl Terms {
     /// # Errors
     /// Says what is not right.
     pub fn trust(&self, entry: Entry) -> Result<Verified, Refused> {
-        if entry.header().contract_hash != self.contract_hash {
+        Ok(Verified {
+            author: self.admit(entry.header())?,
+            entry: Arc::new(entry),
+        })
+    }
+
+    /// Checks contract and author.
+    pub(crate) fn admit(&self, header: &Header) -> Result<AuthorIx, Refused> {
+        if header.contract_hash != self.contract_hash {
             return Err(Refused::Contract {
                 expected: self.contract_hash,
-                actual: entry.header().contract_hash,
+                actual: header.contract_hash,
             });
         }
-        let author = self
-            .place(&entry.header().author)
-            .ok_or_else(|| Refused::Author(entry.header().author.clone()))?;
-        Ok(Verified {
-            entry: Arc::new(entry),
-            author,
-        })
+        self.place(&header.author)
+            .ok_or_else(|| Refused::Author(header.author.clone()))
     }
 }

@@ -7,7 +7,7 @@ use cosmosmesh_mission::{AuthorId, ContractHash, Invalid};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::terms::{Terms, TermsError};
+use crate::terms::{Quota, Terms, TermsError};
 
 /// The most bytes that the text may have.
 const MAX_JSON_BYTES: usize = 4 << 20;
@@ -21,6 +21,8 @@ struct Document {
     authorities: BTreeSet<AuthorId>,
     closers: BTreeSet<AuthorId>,
     quorum: usize,
+    #[serde(default)]
+    quota: Quota,
 }
 
 /// Why a text is no terms.
@@ -72,7 +74,8 @@ impl Terms {
             &document.authorities,
             &document.closers,
             document.quorum,
-        )?)
+        )?
+        .with_quota(document.quota))
     }
 
     /// The terms as JSON.
@@ -91,6 +94,7 @@ impl Terms {
             authorities: names(&|at| self.is_authority(at)),
             closers: names(&|at| self.is_closer(at)),
             quorum: self.quorum(),
+            quota: self.quota(),
         };
         let text = serde_json::to_string_pretty(&document);
         text.expect("names and texts have a JSON form") + "\n"

@@ -88,3 +88,40 @@ proptest! {
         }
     }
 }
+
+/// So many deliveries of histories, shuffled, doubled, and split among nodes that pass
+/// on what they have: `DELIVERIES` says how many, and 10 000 takes a minute.
+#[test]
+fn shuffled_doubled_and_split_deliveries_have_one_state() {
+    let wished = std::env::var("DELIVERIES").ok();
+    let wished: u64 = wished.map_or(400, |text| text.parse().expect("a number"));
+    for seed in 0..wished {
+        let mut rng = Rng(seed ^ 0xde11);
+        let nodes = 3 + rng.below(14);
+        let world = world(2 + rng.below(6));
+        let entries = world.verified(&history(&world, seed, 20 + rng.below(60), seed % 2 == 1));
+        let mut logs = vec![Log::new(world.terms.clone()); nodes];
+        let mut parts = vec![Vec::new(); nodes];
+        for entry in &entries {
+            for _ in 0..=rng.below(2) {
+                parts[rng.below(nodes)].push(entry.clone());
+            }
+        }
+        for (log, part) in logs.iter_mut().zip(&mut parts) {
+            rng.shuffle(part);
+            deliver(log, part);
+        }
+        // Around once and once more: everything has come to everybody.
+        for at in 0..2 * nodes - 1 {
+            let mut passed = parts[at % nodes].clone();
+            rng.shuffle(&mut passed);
+            deliver(&mut logs[(at + 1) % nodes], &passed);
+            parts[(at + 1) % nodes].extend(passed);
+        }
+        let expected = bytes(&logs[0]);
+        assert_eq!(logs[0].len(), entries.len(), "seed {seed}");
+        for log in &logs {
+            assert_eq!(bytes(log), expected, "seed {seed}");
+        }
+    }
+}

@@ -3,10 +3,12 @@
 mod common;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use common::{Rng, World, history, world};
 use cosmosmesh_log::{
-    Draft, Entry, Log, MAX_PENDING_BYTES, MAX_PENDING_ENTRIES, PruneError, Refused, Revocation,
+    Draft, Entry, Log, MAX_PENDING_BYTES, MAX_PENDING_ENTRIES, PruneError, Quota, Refused,
+    Revocation, Stored, Stub, Terms,
 };
 use cosmosmesh_mission::{
     AuthorId, BootEpoch, Canonical as _, Envelope, MessageId, Payload, RegistryEntry, Seq,
@@ -27,6 +29,18 @@ fn every_flipped_bit_is_refused() {
     let world = world(2);
     let entry = world.say(0, None, vec![], 1);
     let bytes = entry.to_bytes();
+    let mut log = log(&world);
+    insert(&world, &mut log, &entry).expect("taken");
+    let stub = log.stub(log.find(&entry.id()).expect("attached"));
+    let header = stub.to_bytes();
+    assert_eq!(Stub::from_bytes(&header), Ok(stub.clone()));
+    assert_eq!(stub.id(), entry.id());
+    for bit in 0..8 * header.len() {
+        let mut flipped = header.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let taken = Stub::from_bytes(&flipped).map(|stub| stub.id());
+        assert_ne!(taken, Ok(entry.id()), "bit {bit}");
+    }
     for bit in 0..8 * bytes.len() {
         let mut flipped = bytes.clone();
         flipped[bit / 8] ^= 1 << (bit % 8);
@@ -48,16 +62,16 @@ fn the_form_of_an_entry_is_what_it_was() {
     let next = world.say(0, Some(&first), vec![MessageId([5; 32])], 8);
     assert_eq!(
         first.id().to_string(),
-        "644b16f7f4fe538979c3d28e1205b1c3a053befd783a179576a607fb1649a415"
+        "d615352a9d7d2129838da2a758398aa212afe130add230cd082e5af47d4f26b1"
     );
     assert_eq!(
         next.id().to_string(),
-        "cca60c0641be0df44a9206c5b01fa93bc4dc339f9e655b91cf2b34787277d2b3"
+        "f28e00cad2be2146ff573d95dbfcffab2b4297ec01e90a8ab12c834e81b9e1b9"
     );
     let whole = blake3::hash(&next.to_bytes()).to_hex();
     assert_eq!(
         whole.as_str(),
-        "d03fa66611651a2bb51f5e9d2d6e70a0ed7f2a81df9806c4dcd4d2dc90331ccc"
+        "01c60b9c48c1dcce2f328e84acf2e316669c7ef661601a3536ac07f0ec968df7"
     );
 }
 
@@ -69,7 +83,13 @@ fn huge_lengths_and_deep_nesting_cost_nothing() {
         let mut inside = vec![0x8c, 1];
         inside.extend([head, 0xff, 0xff, 0xff, 0xff]);
         assert!(Entry::from_bytes(&inside).is_err());
+        // As a header alone.
+        inside[0] = 0x8b;
+        assert!(Stored::from_bytes(&inside).is_err());
     }
+    let mut nested = vec![0x8b];
+    nested.resize(1 << 20, 0x8b);
+    assert!(Stored::from_bytes(&nested).is_err());
     assert!(Entry::from_bytes(&vec![0x81; 1 << 20]).is_err());
     assert!(Entry::from_bytes(&vec![0x81; 1 << 24]).is_err());
 }
@@ -273,7 +293,7 @@ fn a_sealed_checkpoint_prunes_and_changes_nothing() {
             .collect();
         let checkpoint = log.checkpoint(&heads, [7; 32]).expect("a checkpoint");
         assert!(matches!(
-            log.prune(&checkpoint),
+            log.prune(&checkpoint, &BTreeSet::new()),
             Err(PruneError::NotSealed { .. })
         ));
         let mut votes = Vec::new();
@@ -288,7 +308,7 @@ fn a_sealed_checkpoint_prunes_and_changes_nothing() {
         }
         assert!(log.sealed().contains(&&checkpoint), "seed {seed}");
         let mut pruned = log.clone();
-        let gone = pruned.prune(&checkpoint).expect("pruned");
+        let gone = pruned.prune(&checkpoint, &BTreeSet::new()).expect("pruned");
         assert!(gone.len() > 25, "seed {seed}: {}", gone.len());
         assert_eq!(pruned.state(), log.state());
         // Late entries of others still attach, in both alike.
@@ -307,7 +327,7 @@ fn a_sealed_checkpoint_prunes_and_changes_nothing() {
         assert_eq!(pruned.checkpoint(&heads, [7; 32]).as_ref(), Ok(&checkpoint));
         let mut wrong = checkpoint.clone();
         wrong.entries += 1;
-        assert!(pruned.prune(&wrong).is_err());
+        assert!(pruned.prune(&wrong, &BTreeSet::new()).is_err());
     }
 }
 
@@ -330,4 +350,63 @@ fn clocks_that_disagree_are_found_and_decide_nothing() {
     assert_eq!(log.counted().count(), 2);
     let unknown: Result<AuthorId, _> = "UPPER".parse();
     assert!(unknown.is_err());
+}
+
+#[test]
+fn a_quota_follows_from_the_chain_alone() {
+    let mut world = world(2);
+    let quota = Quota {
+        entries: 5,
+        bytes: 5000,
+    };
+    let terms = (*world.terms).clone().with_quota(quota);
+    assert_eq!(
+        Terms::from_json(&terms.to_json())
+            .map(|terms| terms.quota())
+            .ok(),
+        Some(quota)
+    );
+    world.terms = Arc::new(terms);
+    let mut log = log(&world);
+    let mut chain = vec![world.say(0, None, vec![], 0)];
+    for body in 1..6 {
+        chain.push(world.say(0, chain.last(), vec![], body));
+    }
+    for entry in &chain[..5] {
+        insert(&world, &mut log, entry).expect("taken");
+    }
+    let refused = insert(&world, &mut log, &chain[5]);
+    assert!(
+        matches!(
+            refused,
+            Err(Refused::Quota {
+                what: "entries",
+                limit: 5,
+                ..
+            })
+        ),
+        "{refused:?}"
+    );
+    // A branch from further back has its own count, and an author its own.
+    let branch = world.say(0, Some(&chain[1]), vec![], 9);
+    insert(&world, &mut log, &branch).expect("taken, as proof of the fork");
+    let mut long = world.draft(1, None, vec![]);
+    long.body = vec![0; 4000];
+    let long = long.sign(&world.keys[1]).expect("signed");
+    insert(&world, &mut log, &long).expect("taken");
+    let mut more = world.draft(1, Some(&long), vec![]);
+    more.body = vec![0; 1000];
+    let more = more.sign(&world.keys[1]).expect("signed");
+    let refused = insert(&world, &mut log, &more);
+    assert!(
+        matches!(refused, Err(Refused::Quota { what: "bytes", .. })),
+        "{refused:?}"
+    );
+    // In whatever order it comes.
+    let mut other = Log::new(world.terms.clone());
+    for entry in chain.iter().rev() {
+        insert(&world, &mut other, entry).expect("waits, or falls to its parent");
+    }
+    assert_eq!(other.len(), 5);
+    assert_eq!(other.pending().0, 0);
 }

@@ -9,7 +9,7 @@ use cosmosmesh_log::store::{
     Access, Disk as _, FORMAT_VERSION, FaultyDisk, MemoryStore, RealDisk, SegmentStore, Store,
     StoreError, repair,
 };
-use cosmosmesh_log::{Entry, Log};
+use cosmosmesh_log::{Entry, Log, Stored};
 use cosmosmesh_mission::{ContractHash, MessageId};
 
 fn folder(name: &str) -> PathBuf {
@@ -24,8 +24,8 @@ fn open(disk: &FaultyDisk) -> Result<SegmentStore<FaultyDisk>, StoreError> {
 
 fn ids(store: &dyn Store) -> Vec<MessageId> {
     let mut ids = Vec::new();
-    let each = &mut |entry: Entry| {
-        ids.push(entry.id());
+    let each = &mut |stored: Stored| {
+        ids.push(stored.id());
         Ok(())
     };
     store.replay(each).expect("readable");

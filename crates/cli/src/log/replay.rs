@@ -43,6 +43,16 @@ pub(crate) struct ReplayArgs {
 
 pub(crate) fn run(a: &ReplayArgs) -> Result<ExitCode, Failure> {
     let (mut log, _) = load(&a.dir, true)?;
+    if log.pruned() > 0 {
+        return Err(Failure::at(
+            &a.dir,
+            format!(
+                "of {} entries nothing but the header is here, they were pruned; the agreement \
+                 follows from all of them: replay the log of a member that keeps them",
+                log.pruned()
+            ),
+        ));
+    }
     let contract = contract(&a.dir, &log)?;
     if let Some(start) = &a.at {
         log = past(&a.dir, &log, start)?;

@@ -73,19 +73,18 @@ fn kind(kind: Kind) -> String {
 }
 
 fn line(log: &Log, ix: EntryIx) -> String {
-    let Some(entry) = log.entry(ix) else {
-        return format!("{:>8}  {}  pruned\n", log.depth(ix), log.id(ix));
-    };
-    let header = entry.header();
+    let stub = log.stub(ix);
+    let header = stub.header();
+    let pruned = if log.is_pruned(ix) { "  pruned" } else { "" };
     format!(
-        "{:>8}  {:.12}  {:<20} {:>4}.{:<8} {:<17} {:>7} B{}\n",
+        "{:>8}  {:.12}  {:<20} {:>4}.{:<8} {:<17} {:>7} B{pruned}{}\n",
         log.depth(ix),
         log.id(ix).to_string(),
         header.author,
         header.boot_epoch,
         header.seq,
         kind(header.kind),
-        entry.body().len(),
+        header.body_bytes,
         if log.is_counted(ix) {
             ""
         } else {
@@ -95,15 +94,13 @@ fn line(log: &Log, ix: EntryIx) -> String {
 }
 
 fn describe(log: &Log, ix: EntryIx) -> serde_json::Value {
-    let Some(entry) = log.entry(ix) else {
-        return json!({ "id": log.id(ix), "depth": log.depth(ix), "pruned": true });
-    };
-    let header = entry.header();
+    let stub = log.stub(ix);
+    let header = stub.header();
     // What is of the vocabulary is shown in its terms, all else as bytes.
-    let body = match entry.envelope() {
+    let body = log.entry(ix).map(|entry| match entry.envelope() {
         Ok(envelope) => json!(envelope.payload),
         Err(_) => json!(hex(entry.body())),
-    };
+    });
     json!({
         "id": log.id(ix),
         "depth": log.depth(ix),
@@ -115,7 +112,8 @@ fn describe(log: &Log, ix: EntryIx) -> serde_json::Value {
         "deps": header.deps.iter().map(MessageId::to_string).collect::<Vec<_>>(),
         "time_s": header.time,
         "kind": kind(header.kind),
-        "body_bytes": entry.body().len(),
+        "body_bytes": header.body_bytes,
+        "pruned": log.is_pruned(ix),
         "body": body,
     })
 }

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use cosmosmesh_log::Log;
-use cosmosmesh_log::store::{self, Access, Store as _};
+use cosmosmesh_log::store::{self, Access, MemoryStore, Store as _};
+use cosmosmesh_log::{Log, Stored};
 
 use super::{Failure, load, open, terms};
 
@@ -20,7 +20,8 @@ pub(crate) struct ExportArgs {
 
 /// Take in the entries of a file that `export` wrote.
 ///
-/// Every signature is checked. Entries whose parents are in neither stay out, and
+/// Every signature is checked; of pruned entries, that they are in the past of a
+/// checkpoint that a quorum sealed. Entries whose parents are in neither stay out, and
 /// are counted.
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
@@ -35,20 +36,24 @@ pub(crate) struct ImportArgs {
 
 pub(crate) fn export(a: &ExportArgs) -> Result<ExitCode, Failure> {
     let (log, store) = load(&a.dir, false)?;
-    let mut entries = Vec::new();
-    let collect = &mut |entry| {
-        entries.push(entry);
+    let mut stored = Vec::new();
+    let collect = &mut |one| {
+        stored.push(one);
         Ok(())
     };
     store
         .replay(collect)
         .map_err(|error| Failure::at(&a.dir, error))?;
-    let bytes = store::write_bundle(log.terms().contract_hash(), &entries);
+    let bytes = store::write_bundle(log.terms().contract_hash(), &stored);
     let bytes = bytes.map_err(|error| Failure::at(&a.file, error))?;
     create(&a.file, &bytes)?;
+    let pruned = match log.pruned() {
+        0 => String::new(),
+        pruned => format!(", of {pruned} of them the header alone"),
+    };
     crate::print(&format!(
-        "{} entries, {} bytes\n",
-        entries.len(),
+        "{} entries{pruned}, {} bytes\n",
+        stored.len(),
         bytes.len()
     ));
     Ok(ExitCode::SUCCESS)
@@ -78,29 +83,40 @@ pub(crate) fn import(a: &ImportArgs) -> Result<ExitCode, Failure> {
             "of contract {contract}, the log is of {expected}"
         )));
     }
-    // All of it is checked before anything is written.
-    let verified = entries.into_iter().map(|entry| {
-        let id = entry.id();
-        let checked = terms.verify(entry);
-        checked.map_err(|refused| at_file(format!("entry {id}: {refused}; nothing was imported")))
-    });
-    let verified: Vec<_> = verified.collect::<Result<_, _>>()?;
+    let brought = entries.len();
+    let pruned = entries.iter().any(|one| matches!(one, Stored::Stub(_)));
     let mut store = open(&a.dir, &terms, Access::Write)?;
-    let mut log = Log::new(terms);
+    let mut log = Log::new(terms.clone());
     log.load(&store, true).map_err(at_dir)?;
-    let (before, brought) = (log.len(), verified.len());
+    let before = log.len();
     let mut refused = 0;
-    for entry in verified {
-        let Ok(taken) = log.insert(entry) else {
-            refused += 1;
-            continue;
-        };
-        refused += taken.refused.len();
-        for ix in taken.attached {
-            let entry = log.entry(ix).expect("attached just now");
-            store.append(entry).map_err(at_dir)?;
+    let mut attached = Vec::new();
+    // All of it is checked before anything is written.
+    let nothing = |why: &dyn std::fmt::Display| at_file(format!("{why}; nothing was imported"));
+    if pruned {
+        // Headers are believed together with the votes that seal them: as one log.
+        let mut brought = Log::new(terms);
+        let together: MemoryStore = entries.into_iter().collect();
+        let taken = brought.load(&together, false);
+        taken.map_err(|error| nothing(&error))?;
+        attached = log.absorb(&brought).attached;
+    } else {
+        let verified = entries.into_iter().filter_map(Stored::whole).map(|entry| {
+            let id = entry.id();
+            let checked = terms.verify(entry);
+            checked.map_err(|refused| nothing(&format!("entry {id}: {refused}")))
+        });
+        for entry in verified.collect::<Result<Vec<_>, _>>()? {
+            match log.insert(entry) {
+                Ok(taken) => {
+                    refused += taken.refused.len();
+                    attached.extend(taken.attached);
+                }
+                Err(_) => refused += 1,
+            }
         }
     }
+    log.save(attached, &mut store).map_err(at_dir)?;
     let entries = store.commit().map_err(at_dir)?;
     let (new, waiting) = (log.len() - before, log.pending().0);
     if a.json {

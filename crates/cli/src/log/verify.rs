@@ -11,6 +11,9 @@ use super::{Failure, hex, load};
 
 /// Check every frame, hash, signature and parent; find forks and clock skews.
 ///
+/// Of pruned entries the hash is checked, and that a quorum signed a checkpoint that
+/// follows from them; their own signatures are gone.
+///
 /// Exits with 1 if an author forked: the log is sound, that author is not.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArgs {
@@ -37,6 +40,7 @@ pub(crate) fn run(a: &VerifyArgs) -> Result<ExitCode, Failure> {
         let report = json!({
             "entries": state.entries,
             "counted": counted,
+            "pruned": log.pruned(),
             "segments": store.opened().segments,
             "bytes": store.bytes(),
             "log_digest": hex(&digest),
@@ -59,6 +63,12 @@ pub(crate) fn run(a: &VerifyArgs) -> Result<ExitCode, Failure> {
             counted,
             hex(&digest)
         ));
+        if log.pruned() > 0 {
+            crate::print(&format!(
+                "of {} of them the header alone is kept, and a quorum signed what they lead to\n",
+                log.pruned()
+            ));
+        }
         if let Some(entries) = sealed {
             crate::print(&format!("a quorum has sealed {entries} of them\n"));
         }

@@ -4,18 +4,18 @@ use cosmosmesh_mission::ContractHash;
 
 use super::frame::{self, FRAME_BYTES, HEADER_BYTES, Head};
 use super::{Damage, StoreError};
-use crate::entry::Entry;
+use crate::stub::Stored;
 
 /// The most bytes that a bundle may have: places in it are 32 bits wide.
 const MAX_BUNDLE_BYTES: usize = u32::MAX as usize;
 
-/// Entries of one contract as one file.
+/// Entries of one contract as one file, pruned ones as stubs.
 ///
 /// # Errors
 /// They are more than 4 GiB.
 pub fn write_bundle<'e>(
     contract: ContractHash,
-    entries: impl IntoIterator<Item = &'e Entry>,
+    entries: impl IntoIterator<Item = &'e Stored>,
 ) -> Result<Vec<u8>, StoreError> {
     let mut into = frame::header(0, contract).to_vec();
     for entry in entries {
@@ -35,7 +35,7 @@ pub fn write_bundle<'e>(
 ///
 /// # Errors
 /// It is no bundle, of a later version, or damaged; damage names what is good.
-pub fn read_bundle(file: &str, bytes: &[u8]) -> Result<(ContractHash, Vec<Entry>), StoreError> {
+pub fn read_bundle(file: &str, bytes: &[u8]) -> Result<(ContractHash, Vec<Stored>), StoreError> {
     let file = file.to_owned();
     let frames = frame::scan_segment(bytes, 0);
     let damage = |from, to, behind| Damage {
@@ -64,7 +64,7 @@ pub fn read_bundle(file: &str, bytes: &[u8]) -> Result<(ContractHash, Vec<Entry>
     let read = |at: &u32| {
         let frame = frame::read_frame(bytes, 0, *at as usize);
         let payload = frame.expect("it was read just now").payload;
-        Entry::from_bytes(payload).map_err(|source| StoreError::Entry {
+        Stored::from_bytes(payload).map_err(|source| StoreError::Entry {
             file: file.clone(),
             offset: u64::from(*at),
             source: Box::new(source),

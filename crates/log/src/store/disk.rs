@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// Law: what [`DiskFile::sync`] has acknowledged is there after a crash, if the
 /// file's name was acknowledged by [`sync_names`](Self::sync_names). Of anything
 /// else any part may be there, in any order.
-pub trait Disk {
+pub trait Disk: Sync {
     /// An open file.
     type File: DiskFile;
 
@@ -115,7 +115,7 @@ pub struct RealDisk {
 /// The file whose lock is the right to write.
 const LOCK: &str = "LOCK";
 /// The index; it can be removed at any time.
-const INDEX: &str = "index.redb";
+pub(crate) const INDEX: &str = "index.redb";
 /// What the index may keep in memory.
 const INDEX_CACHE_BYTES: usize = 64 << 20;
 

@@ -2,6 +2,7 @@
 //!
 //! It follows the segments: it remembers up to where, catches up when it is
 //! asked, and is cleared when it is of another contract or ahead of the segments.
+//! Whoever changes segments that are there removes it.
 //! It is committed in two phases, but no entry's safety rests on it.
 
 use cosmosmesh_mission::{ContractHash, MessageId};
@@ -11,6 +12,7 @@ use super::StoreError;
 use super::disk::Disk;
 use super::frame::HEADER_BYTES;
 use super::segment::{Place, SegmentStore};
+use crate::stub::Stored;
 
 const PLACES: TableDefinition<'_, &[u8; 32], (u32, u64)> = TableDefinition::new("places");
 /// One row: the contract and up to where the segments are covered.
@@ -73,8 +75,10 @@ impl Index {
             }
         };
         let mut added = Vec::new();
-        store.replay_from(from, &mut |place, entry| {
-            added.push((entry.id(), place));
+        store.replay_from(from, &mut |place, stored| {
+            if let Stored::Whole(entry) = stored {
+                added.push((entry.id(), place));
+            }
             Ok(())
         })?;
         // A B-tree likes its keys in order.

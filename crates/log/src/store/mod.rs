@@ -14,17 +14,21 @@ mod faulty;
 mod frame;
 mod index;
 mod memory;
+mod prune;
 mod recover;
 mod repair;
 mod segment;
+mod swap;
 
 use std::io;
 
 use cosmosmesh_mission::{ContractHash, MessageId};
 use thiserror::Error;
 
+use crate::checkpoint::Unsealed;
 use crate::entry::{Entry, EntryError};
-use crate::log::Log;
+use crate::log::{EntryIx, Log};
+use crate::stub::{Stored, Stub};
 use crate::terms::Refused;
 
 pub use bundle::{read_bundle, write_bundle};
@@ -32,6 +36,7 @@ pub use disk::{Disk, DiskFile, RealDisk};
 pub use faulty::FaultyDisk;
 pub use frame::{FORMAT_VERSION, Frames, scan_segment};
 pub use memory::MemoryStore;
+pub use prune::Freed;
 pub use repair::{Repaired, repair};
 pub use segment::{Access, Opened, SegmentStore, TornTail};
 
@@ -43,6 +48,12 @@ pub trait Store {
     /// # Errors
     /// The store has failed before.
     fn append(&mut self, entry: &Entry) -> Result<(), StoreError>;
+
+    /// As [`append`](Self::append), what is left of a pruned entry.
+    ///
+    /// # Errors
+    /// The store has failed before.
+    fn append_stub(&mut self, stub: &Stub) -> Result<(), StoreError>;
 
     /// Makes all that was added durable, at the price of one sync, and says how
     /// many entries are durable now. Only then may anybody be told that they are
@@ -62,7 +73,7 @@ pub trait Store {
         self.len() == 0
     }
 
-    /// A durable entry by its id.
+    /// A durable entry by its id, unless it is pruned.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -74,7 +85,7 @@ pub trait Store {
     /// The store cannot be read, or `each` refuses an entry.
     fn replay(
         &self,
-        each: &mut dyn FnMut(Entry) -> Result<(), StoreError>,
+        each: &mut dyn FnMut(Stored) -> Result<(), StoreError>,
     ) -> Result<(), StoreError>;
 }
 
@@ -130,11 +141,12 @@ pub enum StoreError {
     /// Acknowledged bytes are not what was written.
     #[error("{0}")]
     Damaged(Box<Damage>),
-    /// A repair was interrupted.
+    /// Repairing or pruning was interrupted, and reading only does not end it.
     #[error(
-        "a repair of this store was interrupted; repair it again, it starts from the originals"
+        "a repair or pruning of this store was interrupted; whatever opens it to write ends it, \
+         such as `log repair`"
     )]
-    HalfRepaired,
+    HalfSwapped,
     /// A frame is whole, but what it holds is no entry.
     #[error("{file}, byte {offset}: {source}")]
     Entry {
@@ -156,6 +168,9 @@ pub enum StoreError {
     /// An entry whose parents are not before it.
     #[error("entry {0} stands before one of its parents, or a parent is missing; repair the store")]
     Orphan(MessageId),
+    /// A pruned entry that nobody vouches for.
+    #[error("{0}; take the log from a member that has all of it")]
+    Unsealed(#[from] Unsealed),
     /// The index failed twice; it can be removed without loss.
     #[error("the index cannot be used ({0}); remove index.redb, it is made again")]
     Index(String),
@@ -194,29 +209,58 @@ pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> StoreErro
 
 impl Log {
     /// Attaches all that a store holds. `trusted` says whether this node wrote
-    /// the store itself, so that signatures need not be checked again.
+    /// the store itself, so that signatures, and the votes behind which entries were
+    /// pruned, need not be checked again.
     ///
     /// # Errors
     /// The store cannot be read, or holds what no log takes.
     pub fn load(&mut self, store: &dyn Store, trusted: bool) -> Result<(), StoreError> {
-        let terms = self.terms().clone();
         self.reserve(usize::try_from(store.len()).unwrap_or(0));
-        store.replay(&mut |entry| {
-            let id = entry.id();
-            let refused = |reason| StoreError::Refused {
-                id,
-                reason: Box::new(reason),
-            };
-            let checked = if trusted {
-                terms.trust(entry)
-            } else {
-                terms.verify(entry)
-            };
-            let taken = self.insert(checked.map_err(refused)?).map_err(refused)?;
-            if taken.waits {
-                return Err(StoreError::Orphan(id));
+        store.replay(&mut |stored| self.take_one(stored, trusted))?;
+        if !trusted {
+            self.check_pruned()?;
+        }
+        Ok(())
+    }
+
+    fn take_one(&mut self, stored: Stored, trusted: bool) -> Result<(), StoreError> {
+        let id = stored.id();
+        let taken = match stored {
+            Stored::Stub(stub) => self.insert_stub(stub),
+            Stored::Whole(entry) => {
+                let checked = if trusted {
+                    self.terms.trust(entry)
+                } else {
+                    self.terms.verify(entry)
+                };
+                checked.and_then(|verified| self.insert(verified))
             }
-            Ok(())
-        })
+        };
+        let taken = taken.map_err(|reason| StoreError::Refused {
+            id,
+            reason: Box::new(reason),
+        })?;
+        if taken.waits {
+            return Err(StoreError::Orphan(id));
+        }
+        Ok(())
+    }
+
+    /// Adds attached entries to a store, whole or as stubs, whichever they are.
+    ///
+    /// # Errors
+    /// The store has failed before.
+    pub fn save(
+        &self,
+        entries: impl IntoIterator<Item = EntryIx>,
+        store: &mut dyn Store,
+    ) -> Result<(), StoreError> {
+        for ix in entries {
+            match self.entry(ix) {
+                Some(entry) => store.append(entry)?,
+                None => store.append_stub(&self.stub(ix))?,
+            }
+        }
+        Ok(())
     }
 }

@@ -4,9 +4,8 @@ use cosmosmesh_mission::ContractHash;
 
 use super::disk::{Disk, DiskFile};
 use super::frame::{self, HEADER_BYTES, Head};
-use super::repair::PLAN;
 use super::segment::TornTail;
-use super::{Damage, StoreError, io};
+use super::{Damage, StoreError, io, swap};
 
 /// A segment that is there.
 #[derive(Debug, Clone)]
@@ -32,12 +31,6 @@ pub(crate) fn file_name(number: u32) -> String {
 /// The numbers of the segments, in order.
 pub(crate) fn numbers<D: Disk>(disk: &D) -> Result<Vec<u32>, StoreError> {
     let names = disk.list().map_err(io("list the files of the store"))?;
-    if names
-        .iter()
-        .any(|name| name.ends_with(".seg.new") || name == PLAN)
-    {
-        return Err(StoreError::HalfRepaired);
-    }
     let number = |name: &String| {
         let digits = name.strip_suffix(".seg")?;
         let number = digits.parse().ok()?;
@@ -77,13 +70,18 @@ fn check_header(bytes: &[u8], number: u32, contract: ContractHash) -> Result<boo
     }
 }
 
-/// Reads all segments and checks every frame. What was never acknowledged is cut
-/// if `write`, and only reported otherwise.
+/// Reads all segments and checks every frame. If `write`, what was never acknowledged
+/// is cut and what was interrupted is ended; otherwise that is only reported.
 pub(crate) fn find<D: Disk>(
     disk: &D,
     contract: ContractHash,
     write: bool,
 ) -> Result<Found, StoreError> {
+    if write {
+        swap::settle(disk)?;
+    } else if swap::begun(disk)?.is_some() {
+        return Err(StoreError::HalfSwapped);
+    }
     let numbers = numbers(disk)?;
     let mut found = Found::default();
     for (place, number) in numbers.iter().copied().enumerate() {

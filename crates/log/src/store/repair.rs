@@ -2,19 +2,19 @@
 //!
 //! Good frames whose parents are good as well are written to new segments; the
 //! old files from the first damaged one on keep their bytes under another name,
-//! and nothing is removed. Names change only when all new files are durable, by a
-//! plan that is durable as well, so that a repair that is interrupted can be done
-//! again.
+//! and nothing is removed. The new segments take their place in one step
+//! ([`swap`](super::swap)), so that a repair that is interrupted can be done again.
 
 use std::collections::HashSet;
 
 use cosmosmesh_mission::ContractHash;
 
-use super::disk::{Disk, DiskFile};
+use super::disk::Disk;
 use super::frame::{self, HEADER_BYTES, Head};
 use super::recover::{self, file_name};
+use super::swap::{self, Old, Swap};
 use super::{StoreError, io};
-use crate::entry::Entry;
+use crate::stub::Stored;
 
 /// What a repair did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -39,7 +39,7 @@ pub struct Repaired {
 pub fn repair<D: Disk>(disk: &D, contract: Option<ContractHash>) -> Result<Repaired, StoreError> {
     let lock = disk.lock().map_err(io("lock the store"))?;
     let _lock = lock.ok_or(StoreError::Locked)?;
-    settle(disk)?;
+    swap::settle(disk)?;
     let numbers = recover::numbers(disk)?;
     let mut files = Vec::new();
     let mut named = contract;
@@ -87,15 +87,19 @@ pub fn repair<D: Disk>(disk: &D, contract: Option<ContractHash>) -> Result<Repai
             let found = frame::read_frame(bytes, *number, at as usize);
             let payload = found.expect("it was read just now").payload;
             whole += payload.len() + frame::FRAME_BYTES;
-            let Ok(entry) = Entry::from_bytes(payload) else {
+            let Ok(stored) = Stored::from_bytes(payload) else {
                 report.lost_bytes += payload.len() as u64;
                 continue;
             };
-            if !entry.header().parents().all(|parent| seen.contains(parent)) {
+            if !stored
+                .header()
+                .parents()
+                .all(|parent| seen.contains(parent))
+            {
                 report.orphaned += 1;
                 continue;
             }
-            seen.insert(entry.id());
+            seen.insert(stored.id());
             report.kept += 1;
             let offset = into.len() as u32;
             frame::write_frame(&mut into, *number, offset, offset, payload);
@@ -119,101 +123,22 @@ pub fn repair<D: Disk>(disk: &D, contract: Option<ContractHash>) -> Result<Repai
             .any(|(old, bytes)| old == number && is_same(bytes, into, *number))
     };
     let first = renumbered.iter().position(|file| !same(file));
-    let plan = Plan {
+    let swap = Swap {
         first: first.unwrap_or(renumbered.len()) as u32,
         count: renumbered.len() as u32,
+        old: Old::SetAside,
     };
-    if numbers.last().is_none_or(|last| *last < plan.first) {
+    if numbers.last().is_none_or(|last| *last < swap.first) {
         return Ok(report);
     }
     for (number, into) in renumbered
         .iter()
-        .filter(|(number, _)| *number >= plan.first)
+        .filter(|(number, _)| *number >= swap.first)
     {
-        write(disk, &new_name(*number), into)?;
+        swap::write_new(disk, *number, into)?;
     }
-    write(disk, PLAN, &plan.to_bytes())?;
-    report.set_aside = plan.finish(disk)?;
+    report.set_aside = swap.carry_out(disk)?;
     Ok(report)
-}
-
-/// The file that says that all new files are durable, and which names change.
-pub(crate) const PLAN: &str = "REPAIR";
-
-fn new_name(number: u32) -> String {
-    format!("{}.new", file_name(number))
-}
-
-fn write<D: Disk>(disk: &D, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-    let failed = || io(format!("write {name}"));
-    let mut file = disk.create(name).map_err(failed())?;
-    file.write_at(0, bytes).map_err(failed())?;
-    file.sync().map_err(failed())?;
-    disk.sync_names().map_err(failed())
-}
-
-/// The new segments take the place of the old ones from `first` on; `count` is
-/// how many segments there are then.
-struct Plan {
-    first: u32,
-    count: u32,
-}
-
-impl Plan {
-    fn to_bytes(&self) -> [u8; 12] {
-        let mut bytes = [0; 12];
-        bytes[..4].copy_from_slice(&self.first.to_le_bytes());
-        bytes[4..8].copy_from_slice(&self.count.to_le_bytes());
-        let sum = crc32c::crc32c(&bytes[..8]);
-        bytes[8..].copy_from_slice(&sum.to_le_bytes());
-        bytes
-    }
-
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let word = |at: usize| {
-            let word = bytes.get(at..at + 4)?;
-            Some(u32::from_le_bytes(word.try_into().expect("four bytes")))
-        };
-        let plan = Self {
-            first: word(0)?,
-            count: word(4)?,
-        };
-        (plan.to_bytes() == *bytes).then_some(plan)
-    }
-
-    /// Changes the names, from whichever step on. An old file has a new one beside
-    /// it, or a number that no new one has.
-    fn finish<D: Disk>(&self, disk: &D) -> Result<Vec<String>, StoreError> {
-        let names = disk.list().map_err(io("list the files of the store"))?;
-        let has = |name: &String| names.contains(name);
-        let mut set_aside = Vec::new();
-        for name in &names {
-            let digits = name
-                .strip_suffix(".seg")
-                .and_then(|digits| digits.parse().ok());
-            let Some(number) = digits.filter(|number| *number >= self.first) else {
-                continue;
-            };
-            if number >= self.count || has(&new_name(number)) {
-                let to = free_name(disk, name)?;
-                disk.rename(name, &to)
-                    .map_err(io(format!("rename {name} to {to}")))?;
-                set_aside.push(to);
-            }
-        }
-        disk.sync_names().map_err(io("sync the folder"))?;
-        for number in self.first..self.count {
-            let (name, to) = (new_name(number), file_name(number));
-            if has(&name) {
-                disk.rename(&name, &to)
-                    .map_err(io(format!("rename {name} to {to}")))?;
-            }
-        }
-        disk.sync_names().map_err(io("sync the folder"))?;
-        disk.remove(PLAN).map_err(io(format!("remove {PLAN}")))?;
-        disk.sync_names().map_err(io("sync the folder"))?;
-        Ok(set_aside)
-    }
 }
 
 /// Whether a file already holds just the frames of `fresh`.
@@ -238,29 +163,4 @@ fn renumber(bytes: &[u8], from: u32, to: u32, contract: ContractHash) -> Vec<u8>
         frame::write_frame(&mut into, to, offset, offset, found.payload);
     }
     into
-}
-
-/// A name that nothing has yet.
-fn free_name<D: Disk>(disk: &D, name: &str) -> Result<String, StoreError> {
-    let names = disk.list().map_err(io("list the files of the store"))?;
-    let candidates = (0..=u32::MAX).map(|n| format!("{name}.damaged{n}"));
-    let mut free = candidates.filter(|candidate| !names.contains(candidate));
-    Ok(free.next().expect("fewer than four billion repairs"))
-}
-
-/// Ends an interrupted repair: forwards once its new files are durable, and
-/// backwards before.
-fn settle<D: Disk>(disk: &D) -> Result<(), StoreError> {
-    let names = disk.list().map_err(io("list the files of the store"))?;
-    let planned = names.iter().any(|name| name == PLAN);
-    if planned {
-        if let Some(plan) = Plan::read(&recover::read(disk, PLAN)?) {
-            return plan.finish(disk).map(drop);
-        }
-        disk.remove(PLAN).map_err(io(format!("remove {PLAN}")))?;
-    }
-    for name in names.iter().filter(|name| name.ends_with(".seg.new")) {
-        disk.remove(name).map_err(io(format!("remove {name}")))?;
-    }
-    disk.sync_names().map_err(io("sync the folder"))
 }

@@ -11,6 +11,7 @@ use super::index::Index;
 use super::recover::{self, Segment, file_name};
 use super::{Store, StoreError, io};
 use crate::entry::Entry;
+use crate::stub::{Stored, Stub};
 
 /// A new segment is begun when the last has this many bytes.
 const SEGMENT_BYTES: u64 = 64 << 20;
@@ -60,17 +61,17 @@ pub(crate) struct Place {
 
 /// A [`Store`] on a [`Disk`].
 pub struct SegmentStore<D: Disk> {
-    disk: D,
+    pub(super) disk: D,
     contract: ContractHash,
     access: Access,
-    segment_bytes: u64,
-    segments: Vec<Segment>,
-    current: Option<D::File>,
+    pub(super) segment_bytes: u64,
+    pub(super) segments: Vec<Segment>,
+    pub(super) current: Option<D::File>,
     added: Vec<Vec<u8>>,
     added_bytes: usize,
-    failed: bool,
+    pub(super) failed: bool,
     opened: Opened,
-    index: Option<Index>,
+    pub(super) index: Option<Index>,
     _lock: Option<Box<dyn Any + Send>>,
 }
 
@@ -104,32 +105,47 @@ impl<D: Disk> SegmentStore<D> {
         } else {
             None
         };
-        let found = recover::find(&disk, contract, write)?;
-        let current = match found.segments.last() {
-            Some(last) if write => {
-                let name = file_name(last.number);
-                Some(disk.open(&name, true).map_err(io(format!("open {name}")))?)
-            }
-            _ => None,
-        };
-        Ok(Self {
+        let mut store = Self {
             opened: Opened {
-                entries: found.segments.iter().map(|segment| segment.entries).sum(),
-                segments: found.segments.len(),
-                torn: found.torn,
+                entries: 0,
+                segments: 0,
+                torn: None,
             },
             disk,
             contract,
             access,
             segment_bytes: segment_bytes.clamp(HEADER_BYTES as u64, u64::from(u32::MAX) / 4),
-            segments: found.segments,
-            current,
+            segments: Vec::new(),
+            current: None,
             added: Vec::new(),
             added_bytes: 0,
             failed: false,
             index: None,
             _lock: lock,
-        })
+        };
+        let torn = store.find_segments()?;
+        store.opened = Opened {
+            entries: store.len(),
+            segments: store.segments.len(),
+            torn,
+        };
+        Ok(store)
+    }
+
+    /// Reads what the folder holds.
+    pub(super) fn find_segments(&mut self) -> Result<Option<TornTail>, StoreError> {
+        let write = self.access == Access::Write;
+        let found = recover::find(&self.disk, self.contract, write)?;
+        self.current = match found.segments.last() {
+            Some(last) if write => {
+                let name = file_name(last.number);
+                let file = self.disk.open(&name, true);
+                Some(file.map_err(io(format!("open {name}")))?)
+            }
+            _ => None,
+        };
+        self.segments = found.segments;
+        Ok(found.torn)
     }
 
     /// What opening found.
@@ -213,43 +229,29 @@ impl<D: Disk> SegmentStore<D> {
         )
     }
 
-    /// All entries from a place on.
+    /// All entries from a place on. They are read and decoded beside `each`, a few
+    /// runs ahead.
     pub(crate) fn replay_from(
         &self,
         from: Place,
-        each: &mut dyn FnMut(Place, Entry) -> Result<(), StoreError>,
+        each: &mut dyn FnMut(Place, Stored) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        for segment in self
-            .segments
-            .iter()
-            .filter(|segment| segment.number >= from.segment)
-        {
-            let name = file_name(segment.number);
-            let bytes = recover::read(&self.disk, &name)?;
-            let same = segment.number == from.segment;
-            let mut at = if same {
-                from.offset as usize
-            } else {
-                HEADER_BYTES
-            };
-            let mut frames = Vec::new();
-            while (at as u64) < segment.end {
-                let whole = frame::read_frame(&bytes, segment.number, at);
-                let frame = whole.ok_or_else(|| changed(&name, at))?;
-                frames.push((at, frame.payload));
-                at += frame.length();
-            }
-            for run in frames.chunks(RUN) {
-                for ((at, _), entry) in run.iter().zip(decode_all(&name, run)) {
-                    let place = Place {
-                        segment: segment.number,
-                        offset: *at as u64,
-                    };
-                    each(place, entry?)?;
+        let (disk, segments) = (&self.disk, &self.segments);
+        std::thread::scope(|scope| {
+            let (sender, runs) = std::sync::mpsc::sync_channel(RUNS_AHEAD);
+            scope.spawn(move || {
+                // Who does not receive any more has failed already.
+                if let Err(error) = read_runs(disk, segments, from, &sender) {
+                    let _ = sender.send(Err(error));
+                }
+            });
+            for run in runs {
+                for (place, stored) in run? {
+                    each(place, stored?)?;
                 }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn get_indexed(&mut self, id: &MessageId, keep: bool) -> Result<Looked, StoreError> {
@@ -261,7 +263,7 @@ impl<D: Disk> SegmentStore<D> {
         let found = match index.find(id)? {
             None => None,
             Some(place) => match self.read(place) {
-                Ok(entry) if entry.id() == *id => Some(Box::new(entry)),
+                Ok(Stored::Whole(entry)) if entry.id() == *id => Some(Box::new(entry)),
                 _ => return Ok(Looked::Elsewhere),
             },
         };
@@ -269,7 +271,7 @@ impl<D: Disk> SegmentStore<D> {
         Ok(Looked::Found(found))
     }
 
-    fn read(&self, place: Place) -> Result<Entry, StoreError> {
+    fn read(&self, place: Place) -> Result<Stored, StoreError> {
         let name = file_name(place.segment);
         let failed = || io(format!("read {name}"));
         let file = self.disk.open(&name, false).map_err(failed())?;
@@ -293,9 +295,56 @@ impl<D: Disk> SegmentStore<D> {
 
 /// How many entries are decoded at once.
 const RUN: usize = 8192;
+/// How many runs wait to be taken.
+const RUNS_AHEAD: usize = 2;
+
+/// Decoded entries, or why they cannot be read.
+type Run = Result<Vec<(Place, Result<Stored, StoreError>)>, StoreError>;
+
+/// Sends the entries from a place on in runs, until there are no more or nobody
+/// receives them.
+fn read_runs<D: Disk>(
+    disk: &D,
+    segments: &[Segment],
+    from: Place,
+    sender: &std::sync::mpsc::SyncSender<Run>,
+) -> Result<(), StoreError> {
+    for segment in segments
+        .iter()
+        .filter(|segment| segment.number >= from.segment)
+    {
+        let name = file_name(segment.number);
+        let bytes = recover::read(disk, &name)?;
+        let same = segment.number == from.segment;
+        let mut at = if same {
+            from.offset as usize
+        } else {
+            HEADER_BYTES
+        };
+        let mut frames = Vec::new();
+        while (at as u64) < segment.end {
+            let whole = frame::read_frame(&bytes, segment.number, at);
+            let frame = whole.ok_or_else(|| changed(&name, at))?;
+            frames.push((at, frame.payload));
+            at += frame.length();
+        }
+        for run in frames.chunks(RUN) {
+            let place = |at: usize| Place {
+                segment: segment.number,
+                offset: at as u64,
+            };
+            let places = run.iter().map(|(at, _)| place(*at));
+            let decoded = places.zip(decode_all(&name, run)).collect();
+            if sender.send(Ok(decoded)).is_err() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
 
 /// Decodes frames on as many threads as there are cores, in their order.
-fn decode_all(name: &str, frames: &[(usize, &[u8])]) -> Vec<Result<Entry, StoreError>> {
+fn decode_all(name: &str, frames: &[(usize, &[u8])]) -> Vec<Result<Stored, StoreError>> {
     let all = |frames: &[(usize, &[u8])]| -> Vec<_> {
         let decoded = frames
             .iter()
@@ -326,31 +375,40 @@ enum Looked {
     Elsewhere,
 }
 
-fn decode(name: &str, at: usize, payload: &[u8]) -> Result<Entry, StoreError> {
-    Entry::from_bytes(payload).map_err(|source| StoreError::Entry {
+pub(super) fn decode(name: &str, at: usize, payload: &[u8]) -> Result<Stored, StoreError> {
+    Stored::from_bytes(payload).map_err(|source| StoreError::Entry {
         file: name.to_owned(),
         offset: at as u64,
         source: Box::new(source),
     })
 }
 
-fn changed(name: &str, at: usize) -> StoreError {
+pub(super) fn changed(name: &str, at: usize) -> StoreError {
     io(format!("read {name} at byte {at}"))(std::io::Error::new(
         std::io::ErrorKind::InvalidData,
         "the frame has changed since the store was opened; open it again",
     ))
 }
 
-impl<D: Disk> Store for SegmentStore<D> {
-    fn append(&mut self, entry: &Entry) -> Result<(), StoreError> {
+impl<D: Disk> SegmentStore<D> {
+    fn append_bytes(&mut self, bytes: Vec<u8>) -> Result<(), StoreError> {
         self.may_write()?;
-        let bytes = entry.to_bytes();
         if self.added_bytes + bytes.len() > MAX_COMMIT_BYTES {
             self.commit()?;
         }
         self.added_bytes += bytes.len();
         self.added.push(bytes);
         Ok(())
+    }
+}
+
+impl<D: Disk> Store for SegmentStore<D> {
+    fn append(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        self.append_bytes(entry.to_bytes())
+    }
+
+    fn append_stub(&mut self, stub: &Stub) -> Result<(), StoreError> {
+        self.append_bytes(stub.to_bytes())
     }
 
     fn commit(&mut self) -> Result<u64, StoreError> {
@@ -386,12 +444,12 @@ impl<D: Disk> Store for SegmentStore<D> {
 
     fn replay(
         &self,
-        each: &mut dyn FnMut(Entry) -> Result<(), StoreError>,
+        each: &mut dyn FnMut(Stored) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let start = Place {
             segment: 0,
             offset: HEADER_BYTES as u64,
         };
-        self.replay_from(start, &mut |_, entry| each(entry))
+        self.replay_from(start, &mut |_, stored| each(stored))
     }
 }

@@ -4,7 +4,7 @@ use cosmosmesh_mission::cbor::{Reader, Writer};
 use cosmosmesh_mission::{Canonical, ContractHash, DecodeError, MessageId, Refusal};
 
 use super::estimate::{Counters, MAX_ESTIMATE_BYTES};
-use super::sketch::{MAX_SYMBOLS, SYMBOL_BYTES, Salt, ShortId, Symbol};
+use super::sketch::{MAX_SYMBOLS, SYMBOL_BYTES, Salt, Symbol};
 use super::vector::Vector;
 use crate::limits::MAX_ENTRY_BYTES;
 use crate::terms::AuthorIx;
@@ -46,12 +46,23 @@ pub struct Hello {
     pub claims: Vector,
     /// The digest of the sender's set.
     pub digest: [u8; 32],
-    /// How many messages with entries follow at once.
+    /// How many messages with entries or headers follow at once.
     pub follow: u32,
     /// Whether the budget kept entries back.
     pub cut: bool,
     /// Whether an [`Estimate`](Message::Estimate) follows.
     pub asks: bool,
+    /// How far the sender got with the past of a checkpoint.
+    pub progress: Option<Progress>,
+}
+
+/// Where the past of a checkpoint broke off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Of which checkpoint.
+    pub checkpoint: [u8; 8],
+    /// The last entry that came.
+    pub after: MessageId,
 }
 
 /// Whose entries are compared; no authors at all means all of them.
@@ -71,8 +82,13 @@ pub enum Message {
     Sketch(Salt, Scope, u32, Vec<Symbol>),
     /// Asks for more symbols from the given one on.
     More(Salt, Scope, u32),
-    /// Asks for entries by their short ids, strictly increasing.
-    Want(Salt, Scope, Vec<ShortId>),
+    /// Asks for entries by how their short ids begin, strictly increasing.
+    Want(Salt, Scope, Vec<u32>),
+    /// Encoded votes of a quorum for a checkpoint that the sender pruned behind.
+    Checkpoint(Vec<Vec<u8>>),
+    /// Of which checkpoint; which entry came before; and what the sender has of that
+    /// checkpoint's past, whole or headers, children first.
+    Outline([u8; 8], Option<MessageId>, Vec<Vec<u8>>),
 }
 
 fn flag(writer: &mut Writer, flag: bool) {
@@ -111,6 +127,18 @@ fn read_optional(reader: &mut Reader<'_>) -> Result<Option<[u8; 8]>, DecodeError
     fixed(reader).map(Some)
 }
 
+fn entries(writer: &mut Writer, entries: &[Vec<u8>]) {
+    writer.array(entries.len(), |writer| {
+        for entry in entries {
+            writer.blob(MAX_ENTRY_BYTES, entry);
+        }
+    });
+}
+
+fn read_entries(reader: &mut Reader<'_>) -> Result<Vec<Vec<u8>>, DecodeError> {
+    reader.list(|reader| Ok(reader.blob(MAX_ENTRY_BYTES)?.to_vec()))
+}
+
 impl Canonical for Scope {
     fn write(&self, writer: &mut Writer) {
         writer.array(self.0.len(), |writer| {
@@ -123,6 +151,19 @@ impl Canonical for Scope {
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let authors = std::collections::BTreeSet::<u32>::read(reader)?;
         Ok(Self(authors.into_iter().map(AuthorIx).collect()))
+    }
+}
+
+fn read_progress(reader: &mut Reader<'_>) -> Result<Option<Progress>, DecodeError> {
+    let at = reader.offset();
+    let (checkpoint, after) = (read_optional(reader)?, Canonical::read(reader)?);
+    match (checkpoint, after) {
+        (None, None) => Ok(None),
+        (Some(checkpoint), Some(after)) => Ok(Some(Progress { checkpoint, after })),
+        _ => {
+            let expected = "a checkpoint and an entry, or neither";
+            Err(reader.refuse(at, Refusal::Unexpected { expected }))
+        }
     }
 }
 
@@ -144,12 +185,12 @@ fn packed<const N: usize, T>(
         .collect())
 }
 
-const SHORT_BYTES: usize = 6;
+const START_BYTES: usize = 4;
 
 impl Canonical for Message {
     fn write(&self, writer: &mut Writer) {
         match self {
-            Self::Hello(hello) => writer.array(10, |writer| {
+            Self::Hello(hello) => writer.array(12, |writer| {
                 writer.unsigned(0);
                 hello.contract_hash.write(writer);
                 hello.step.write(writer);
@@ -160,14 +201,13 @@ impl Canonical for Message {
                 hello.follow.write(writer);
                 flag(writer, hello.cut);
                 flag(writer, hello.asks);
+                let progress = hello.progress.as_ref();
+                optional(writer, progress.map(|progress| progress.checkpoint));
+                progress.map(|progress| progress.after).write(writer);
             }),
             Self::Entries(entries) => writer.array(2, |writer| {
                 writer.unsigned(1);
-                writer.array(entries.len(), |writer| {
-                    for entry in entries {
-                        writer.blob(MAX_ENTRY_BYTES, entry);
-                    }
-                });
+                self::entries(writer, entries);
             }),
             Self::Estimate(salt, scope, counters) => writer.array(4, |writer| {
                 writer.unsigned(2);
@@ -196,9 +236,21 @@ impl Canonical for Message {
                 writer.unsigned(5);
                 writer.bytes(&salt.0);
                 scope.write(writer);
-                let short = |short: &ShortId| short.0.to_le_bytes().into_iter().take(SHORT_BYTES);
-                let bytes: Vec<u8> = wanted.iter().flat_map(short).collect();
-                writer.blob(MAX_WANTED * SHORT_BYTES, &bytes);
+                let bytes: Vec<u8> = wanted
+                    .iter()
+                    .flat_map(|start| start.to_le_bytes())
+                    .collect();
+                writer.blob(MAX_WANTED * START_BYTES, &bytes);
+            }),
+            Self::Checkpoint(votes) => writer.array(2, |writer| {
+                writer.unsigned(6);
+                entries(writer, votes);
+            }),
+            Self::Outline(checkpoint, after, items) => writer.array(4, |writer| {
+                writer.unsigned(7);
+                writer.bytes(checkpoint);
+                after.write(writer);
+                entries(writer, items);
             }),
         }
     }
@@ -206,7 +258,7 @@ impl Canonical for Message {
     fn read(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let at = reader.offset();
         reader.variant(|reader, code, fields| match (code, fields) {
-            (0, 9) => Ok(Self::Hello(Hello {
+            (0, 11) => Ok(Self::Hello(Hello {
                 contract_hash: Canonical::read(reader)?,
                 step: Canonical::read(reader)?,
                 base: read_optional(reader)?,
@@ -216,11 +268,15 @@ impl Canonical for Message {
                 follow: Canonical::read(reader)?,
                 cut: read_flag(reader)?,
                 asks: read_flag(reader)?,
+                progress: read_progress(reader)?,
             })),
-            (1, 1) => {
-                let entry = |reader: &mut Reader<'_>| Ok(reader.blob(MAX_ENTRY_BYTES)?.to_vec());
-                reader.list(entry).map(Self::Entries)
-            }
+            (1, 1) => read_entries(reader).map(Self::Entries),
+            (6, 1) => read_entries(reader).map(Self::Checkpoint),
+            (7, 3) => Ok(Self::Outline(
+                fixed(reader)?,
+                Canonical::read(reader)?,
+                read_entries(reader)?,
+            )),
             (2, 3) => {
                 let (salt, scope) = (Salt(fixed(reader)?), Canonical::read(reader)?);
                 let at = reader.offset();
@@ -244,10 +300,8 @@ impl Canonical for Message {
             (5, 3) => {
                 let (salt, scope) = (Salt(fixed(reader)?), Canonical::read(reader)?);
                 let at = reader.offset();
-                let wanted = packed(reader, MAX_WANTED, |bytes: &[u8; SHORT_BYTES]| {
-                    let mut word = [0; 8];
-                    word[..SHORT_BYTES].copy_from_slice(bytes);
-                    ShortId(u64::from_le_bytes(word))
+                let wanted = packed(reader, MAX_WANTED, |bytes: &[u8; START_BYTES]| {
+                    u32::from_le_bytes(*bytes)
                 })?;
                 if wanted.windows(2).any(|two| two[0] >= two[1]) {
                     let expected = "short ids in increasing order";

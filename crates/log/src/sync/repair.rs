@@ -128,6 +128,7 @@ impl Session {
         let entries = self.within_budget(log, &lacks);
         self.out.extend(entries);
         // Also when nothing is wanted: then it says that the sketch was enough.
+        let wanted: BTreeSet<u32> = wanted.into_iter().map(ShortId::start).collect();
         let wanted = wanted.into_iter().collect();
         self.out
             .push_back(Message::Want(self.options.salt, scope.clone(), wanted));
@@ -139,14 +140,15 @@ impl Session {
         log: &Log,
         salt: Salt,
         scope: &Scope,
-        wanted: &[ShortId],
+        wanted: &[u32],
     ) -> Result<(), SyncError> {
         self.sketches += 1;
         if self.sketches > MAX_SKETCHES {
             return Err(SyncError::Unexpected("asks for entries too often"));
         }
         let shortener = Shortener::new(salt);
-        let is_wanted = |ix: &EntryIx| wanted.binary_search(&shortener.shorten(&log.id(*ix)));
+        let start = |ix: &EntryIx| shortener.shorten(&log.id(*ix)).start();
+        let is_wanted = |ix: &EntryIx| wanted.binary_search(&start(ix));
         let lacks = in_scope(log, scope)
             .filter(|ix| is_wanted(ix).is_ok())
             .collect();

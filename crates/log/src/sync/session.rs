@@ -5,7 +5,8 @@ use std::collections::{BTreeSet, VecDeque};
 use cosmosmesh_mission::{Canonical as _, ContractHash, DecodeError};
 use thiserror::Error;
 
-use super::message::{Hello, MAX_ENTRIES_BYTES, Message, Scope, Step};
+use super::message::{Hello, MAX_ENTRIES_BYTES, Message, Progress, Scope, Step};
+use super::outline::Intake;
 use super::plan::{Priority, history_last, lacking, ordered};
 use super::repair::Asked;
 use super::sketch::Salt;
@@ -32,6 +33,9 @@ pub struct PeerRecord {
     pub said: Option<Vector>,
     /// What this side said and the peer acknowledged.
     pub acked: Option<Vector>,
+    /// What came of the past of a checkpoint, as far as it came: at most the headers of
+    /// that past.
+    pub outline: Option<Box<Intake>>,
 }
 
 /// How a meeting is to go.
@@ -68,8 +72,8 @@ pub enum Outcome {
     Same,
     /// A budget kept something back: meet again.
     Cut,
-    /// Something is missing that this meeting did not find, or that was pruned:
-    /// meet again, or ask for a checkpoint.
+    /// Something is missing that this meeting did not find, or that was pruned and
+    /// is behind no checkpoint that the peer could take: meet again, or meet others.
     Differ,
 }
 
@@ -122,6 +126,8 @@ pub struct Session {
     hellos: u32,
     pub(super) sketches: u32,
     pub(super) asked: Option<Asked>,
+    pub(super) their_progress: Option<Progress>,
+    pub(super) resumed: Option<Log>,
     outcome: Outcome,
 }
 
@@ -152,6 +158,8 @@ impl Session {
             hellos: 0,
             sketches: 0,
             asked: None,
+            their_progress: None,
+            resumed: None,
             outcome: Outcome::Open,
         }
     }
@@ -159,6 +167,10 @@ impl Session {
     /// What to remember until the next meeting. Good at any time.
     pub fn record(&self) -> &PeerRecord {
         &self.record
+    }
+
+    pub(super) fn record_mut(&mut self) -> &mut PeerRecord {
+        &mut self.record
     }
 
     /// How the meeting stands.
@@ -178,7 +190,8 @@ impl Session {
 
     /// Takes a message; gives the entries in it. They are well formed and not
     /// verified: [`Terms::verify`](crate::Terms::verify) them, insert them, write
-    /// what is attached to the store, and then [`advance`](Self::advance).
+    /// what is attached to the store, and then [`advance`](Self::advance), and look
+    /// whether the meeting [resumed](Self::resumed) from a checkpoint.
     ///
     /// # Errors
     /// The message is not understood. The session is as it was.
@@ -187,9 +200,7 @@ impl Session {
             Message::Entries(encoded) => {
                 let entries = encoded.iter().map(|bytes| Entry::from_bytes(bytes));
                 let entries = entries.collect::<Result<_, _>>()?;
-                if let Some((_, left)) = &mut self.hello {
-                    *left = left.saturating_sub(1);
-                }
+                self.announced();
                 Ok(entries)
             }
             // One message is answered before the next is taken.
@@ -222,8 +233,19 @@ impl Session {
                 Message::Want(salt, scope, wanted) => {
                     self.serve_want(log, salt, &scope, &wanted)?;
                 }
+                Message::Checkpoint(votes) => {
+                    self.announced();
+                    self.take_votes(log, &votes)?;
+                }
+                Message::Outline(checkpoint, after, items) => {
+                    self.announced();
+                    self.take_outline(log, checkpoint, after, &items)?;
+                }
                 Message::Entries(_) => {}
             }
+        }
+        if self.resumed.is_some() {
+            return Ok(());
         }
         if let Some((hello, 0)) = &self.hello {
             let hello = hello.clone();
@@ -232,6 +254,13 @@ impl Session {
         }
         self.end_of_repair(log);
         Ok(())
+    }
+
+    /// One of the messages that a hello announced has come.
+    fn announced(&mut self) {
+        if let Some((_, left)) = &mut self.hello {
+            *left = left.saturating_sub(1);
+        }
     }
 
     fn send_open(&mut self, log: &Log) {
@@ -245,7 +274,19 @@ impl Session {
 
     /// A hello and the entries that belong to it.
     fn send_hello(&mut self, log: &Log, step: Step, lacks: &BTreeSet<EntryIx>, asks: bool) {
-        let entries = self.within_budget(log, lacks);
+        let mut entries = Vec::new();
+        if lacks.iter().any(|ix| log.is_pruned(*ix)) {
+            // How far the peer got before stands in its hello.
+            if step != Step::Open {
+                let (outline, rest) = self.outline(log, lacks);
+                entries = outline;
+                if !self.cut {
+                    entries.extend(self.within_budget(log, &rest));
+                }
+            }
+        } else {
+            entries = self.within_budget(log, lacks);
+        }
         let vector = Vector::of(log);
         let base = self.record.acked.as_ref();
         let claims = base.map_or_else(|| vector.clone(), |base| vector.since(base));
@@ -259,6 +300,7 @@ impl Session {
             follow: entries.len() as u32,
             cut: self.cut,
             asks,
+            progress: self.record.outline.as_ref().and_then(|it| it.progress()),
         }));
         self.out.extend(entries);
         self.record.said = Some(vector);
@@ -336,6 +378,7 @@ impl Session {
             (Some(_), theirs) => *theirs = None,
         }
         let follow = hello.follow;
+        self.their_progress.clone_from(&hello.progress);
         self.hello = Some((hello, follow));
         Ok(())
     }

@@ -11,14 +11,16 @@
 //! Three choices of ours: elements are ids shortened to 48 bits under a salt that
 //! nobody knows before the meeting, so that nobody can prepare ids that collide;
 //! a symbol has a checksum but no count, because whoever decodes can look up
-//! which side an element is from; ten bytes a symbol.
+//! which side an element is from; nine bytes a symbol. Its checksum has 24 bits,
+//! which is enough because an element must also map to the symbol that gives it away,
+//! and because the symbols to which most elements map are looked at last.
 
 use std::collections::BTreeSet;
 
 use cosmosmesh_mission::MessageId;
 
 /// The bytes of one symbol on the wire.
-pub const SYMBOL_BYTES: usize = 10;
+pub const SYMBOL_BYTES: usize = 9;
 /// The most symbols that one difference may take.
 pub const MAX_SYMBOLS: usize = 1 << 18;
 const SHORT_BITS: u32 = 48;
@@ -27,9 +29,17 @@ const SHORT_BITS: u32 = 48;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Salt(pub [u8; 16]);
 
-/// An id shortened to 48 bits.
+/// An id shortened to 48 bits. Asked for by the upper 32 of them: what else begins so
+/// is sent along, which is rarer than one in four thousand for a million entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ShortId(pub(crate) u64);
+
+impl ShortId {
+    /// What it is asked for by.
+    pub(crate) fn start(self) -> u32 {
+        (self.0 >> (SHORT_BITS - 32)) as u32
+    }
+}
 
 /// A salt, ready to hash with.
 #[derive(Clone, Copy, Debug)]
@@ -56,8 +66,17 @@ impl Shortener {
         short_of(&self.hash(id))
     }
 
+    /// 24 bits.
     fn check(&self, short: u64) -> u32 {
-        (splitmix(short ^ self.mix) >> 32) as u32
+        (splitmix(short ^ self.mix) >> 40) as u32
+    }
+
+    fn maps_to(&self, short: u64, index: usize) -> bool {
+        let mut mapping = self.mapping(short);
+        while mapping.index < index as u64 {
+            mapping.advance();
+        }
+        mapping.index == index as u64
     }
 
     fn mapping(&self, short: u64) -> Mapping {
@@ -121,21 +140,21 @@ impl Symbol {
         self.sum == 0 && self.check == 0
     }
 
-    /// Ten bytes.
+    /// Nine bytes.
     pub fn to_bytes(self) -> [u8; SYMBOL_BYTES] {
         let mut bytes = [0; SYMBOL_BYTES];
         bytes[..6].copy_from_slice(&self.sum.to_le_bytes()[..6]);
-        bytes[6..].copy_from_slice(&self.check.to_le_bytes());
+        bytes[6..].copy_from_slice(&self.check.to_le_bytes()[..3]);
         bytes
     }
 
-    /// Any ten bytes are a symbol.
+    /// Any nine bytes are a symbol.
     pub fn from_bytes(bytes: &[u8; SYMBOL_BYTES]) -> Self {
         let mut sum = [0; 8];
         sum[..6].copy_from_slice(&bytes[..6]);
         Self {
             sum: u64::from_le_bytes(sum),
-            check: u32::from_le_bytes(std::array::from_fn(|at| bytes[6 + at])),
+            check: u32::from_le_bytes([bytes[6], bytes[7], bytes[8], 0]),
         }
     }
 }
@@ -174,10 +193,10 @@ pub fn difference(
         .map(|(a, b)| subtract(*a, *b))
         .collect();
     let mut found = BTreeSet::new();
-    let mut look: Vec<usize> = (0..left.len()).rev().collect();
-    while let Some(at) = look.pop() {
+    let mut look: BTreeSet<usize> = (0..left.len()).collect();
+    while let Some(at) = look.pop_last() {
         let Symbol { sum, check } = left[at];
-        if sum == 0 || shortener.check(sum) != check {
+        if sum == 0 || shortener.check(sum) != check || !shortener.maps_to(sum, at) {
             continue;
         }
         // Taken out twice it would be back: then these are no symbols of sets.
@@ -188,7 +207,7 @@ pub fn difference(
         while mapping.index < left.len() as u64 {
             let at = mapping.index as usize;
             left[at].add(sum, check);
-            look.push(at);
+            look.insert(at);
             mapping.advance();
         }
     }

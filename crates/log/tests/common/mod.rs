@@ -163,3 +163,24 @@ pub fn history(world: &World, seed: u64, count: usize, mischief: bool) -> Vec<En
     }
     all
 }
+
+/// Votes of the first closers for what `log` holds, taken by it; nothing if they do not
+/// count.
+pub fn seal(world: &World, log: &mut Log, voters: &[usize]) -> Option<(Checkpoint, Vec<Entry>)> {
+    let heads = log.heads().iter();
+    let heads: Vec<_> = heads.map(|id| log.find(id).expect("a head")).collect();
+    let checkpoint = log.checkpoint(&heads, [7; 32]).expect("a checkpoint");
+    let mut votes = Vec::new();
+    for closer in voters {
+        let author = world.terms.place(&world.names[*closer]).expect("known");
+        let tip = log.tip(author).and_then(|ix| log.entry(ix)).cloned();
+        let mut vote = world.draft(*closer, tip.as_deref(), vec![]);
+        checkpoint.say(&mut vote).expect("said");
+        let vote = vote.sign(&world.keys[*closer]).expect("signed");
+        world.take(log, &vote);
+        votes.push(vote);
+    }
+    log.sealed()
+        .contains(&&checkpoint)
+        .then_some((checkpoint, votes))
+}
