@@ -7,7 +7,8 @@
 //!
 //! No clock, no randomness, no I/O: time is an argument.
 
-pub mod closer;
+mod calls;
+pub mod closing;
 pub mod contract;
 pub mod ledger;
 pub mod member;

@@ -324,13 +324,11 @@ fn frame(mission: &Mission, coupled: &Coupled) -> Result<Arc<Frame>, RunError> {
 
 fn contract(mission: &Mission, frame: Arc<Frame>, o: &Options) -> Result<Contract, RunError> {
     let unfit = |e: &dyn std::fmt::Display| RunError::Unfit(e.to_string());
-    let closer = mission
-        .contracts
-        .iter()
-        .flat_map(|c| &c.closers)
-        .next()
-        .ok_or_else(|| RunError::Unfit("no contract of the scenario names a closer".to_owned()))?;
-    let closer = MemberId::new(closer.as_str()).map_err(|e| unfit(&e))?;
+    let closers = mission.closers.iter();
+    let closers: Vec<MemberId> = closers
+        .map(|name| MemberId::new(name.as_str()))
+        .collect::<Result<_, _>>()
+        .map_err(|e| unfit(&e))?;
     let id = ContractId::new(&mission.name.to_string()).map_err(|e| unfit(&e))?;
     let keys: Vec<_> = (0..frame.members.len())
         .map(|index| signing_key(o.seed, index).public())
@@ -340,7 +338,7 @@ fn contract(mission: &Mission, frame: Arc<Frame>, o: &Options) -> Result<Contrac
         Epoch(0),
         frame,
         &keys,
-        &closer,
+        &closers,
         o.method,
         o.gap,
     )?)
@@ -409,17 +407,25 @@ fn finish(
     ended: Ended,
 ) -> Result<Run, RunError> {
     let state = ended.ledger.state();
-    let settled = ended.ledger.settled();
+    let settled = ended.ledger.settled(&state);
     let mut violations = Vec::new();
     let members = contract.members().iter().cloned();
     let logs: Vec<_> = members.zip(ended.logs.clone()).collect();
-    for (member, log) in &logs {
-        if log.digest() != ended.ledger.log().digest() {
+    let gone = |i: usize| ended.gone.contains(&i);
+    for (i, (member, log)) in logs.iter().enumerate() {
+        if gone(i) {
+            violations.push(format!("{member} cannot be reached"));
+        } else if log.digest() != ended.ledger.log().digest() {
             violations.push(format!("the log of {member} is not that of the others"));
         }
     }
-    if let Some((id, why)) = &state.fault {
-        violations.push(format!("closing {id} is at fault: {why}"));
+    for (id, fault) in &state.faults {
+        violations.push(format!("{id} of closer {}: {}", fault.author, fault.why));
+    }
+    for round in &state.conflicts {
+        violations.push(format!(
+            "two cohorts are certified to open round {round}: more closers lie than may"
+        ));
     }
     for (id, left_out) in &state.left_out {
         violations.push(format!(
@@ -440,6 +446,13 @@ fn finish(
     let replayed = state.progress.plan();
     if ended.plan.as_ref() != replayed {
         violations.push("the messages do not lead to the plan that was signed off".to_owned());
+    }
+    if ended.plan.is_some() {
+        for (i, member) in contract.members().iter().enumerate() {
+            if !ended.finals[i] && !gone(i) {
+                violations.push(format!("for {member} the plan is provisional still"));
+            }
+        }
     }
     let central = if options.check_central {
         match central::solve(coupled) {
@@ -484,7 +497,7 @@ fn finish(
         drained_bytes: ended.drained_bytes,
         final_entries: settled.log().len(),
         provisional_entries: ended.ledger.log().len() - settled.log().len(),
-        state_digest: blake3::Hash::from_bytes(settled.state().digest)
+        state_digest: blake3::Hash::from_bytes(state.final_digest)
             .to_hex()
             .to_string(),
         violations,

@@ -70,6 +70,6 @@ pub use limits::{
 };
 pub use log::{EntryIx, ForkProof, Log, Taken};
 pub use state::{AuthorState, LogState, Past};
-pub use statement::{Checkpoint, Revocation};
+pub use statement::{Checkpoint, Revocation, Status, Vote};
 pub use terms::{AuthorIx, Refused, Terms, TermsError, Verified};
 pub use terms_file::TermsFileError;
