@@ -316,7 +316,10 @@ impl Member {
         voice: &mut Voice<'_>,
     ) -> Result<Vec<Verified>, MemberError> {
         if let Some((round, at)) = self.settle {
-            if let Some(said) = self.answered.get(&at) {
+            // What a closing has named already was not counted, or this would not be asked
+            // again, or others are waited for: then it costs little to say it anew.
+            let again = self.answered.get(&at);
+            if let Some(said) = again.filter(|said| self.all_unheard(said)) {
                 self.settle = None;
                 return Ok(said.clone());
             }
@@ -337,6 +340,14 @@ impl Member {
         let said = self.say_all(vec![payload], now, voice)?;
         self.base = self.last;
         Ok(said)
+    }
+
+    fn all_unheard(&self, said: &[Verified]) -> bool {
+        let unheard = |e: &Verified| {
+            let mut all = self.unheard.iter();
+            all.any(|other| other.entry().id() == e.entry().id())
+        };
+        said.iter().all(unheard)
     }
 
     fn say_all(
@@ -532,7 +543,7 @@ impl Member {
         entry
     }
 
-    fn draft(&self, now: UtcSeconds) -> Draft {
+    pub(crate) fn draft(&self, now: UtcSeconds) -> Draft {
         Draft {
             author: self.author.clone(),
             boot_epoch: BootEpoch(0),
@@ -546,7 +557,7 @@ impl Member {
         }
     }
 
-    fn sign(&mut self, draft: Draft) -> Result<Verified, MemberError> {
+    pub(crate) fn sign(&mut self, draft: Draft) -> Result<Verified, MemberError> {
         let entry = draft.sign(&self.key)?;
         let id = entry.id();
         let verified = self.contract.terms().trust(entry)?;

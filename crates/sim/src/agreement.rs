@@ -6,7 +6,7 @@
 //! round's limit is waited for, and none beyond.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
 use cosmosmesh_contact::ContactPlan;
@@ -569,7 +569,11 @@ impl Run<'_> {
             }
         }
         for c in self.contract.closers() {
-            bundles.insert(*c, unheard.clone());
+            let bundle = bundles.entry(*c).or_default();
+            let again = unheard.iter().map(|e| e.entry().id());
+            let again: BTreeSet<_> = again.collect();
+            bundle.retain(|e| !again.contains(&e.entry().id()));
+            bundle.splice(..0, unheard.iter().cloned());
         }
         bundles.remove(&from);
         for (to, bundle) in bundles {

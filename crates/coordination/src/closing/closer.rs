@@ -133,7 +133,8 @@ impl Closer {
         }
     }
 
-    fn book(&self) -> &Book {
+    /// What is valid of what was said about the round to open.
+    pub fn book(&self) -> &Book {
         self.books.back().expect("there is always one")
     }
 
@@ -145,6 +146,11 @@ impl Closer {
     /// opened. Nothing before the first.
     pub fn progress(&self) -> Option<&Arc<Progress>> {
         self.book().after().or(self.book().before())
+    }
+
+    /// What opened each round, as this closer has it.
+    pub fn opened(&self) -> &BTreeMap<u32, Certificate> {
+        &self.opened
     }
 
     /// The round that it is about to open; none once a plan is agreed.

@@ -23,3 +23,5 @@ pub mod book;
 pub mod choice;
 pub mod closer;
 pub mod roster;
+#[cfg(test)]
+mod schedules;

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 /// The numbers of a set of closers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
-    closers: usize,
-    liars: usize,
-    quorum: usize,
+    pub(super) closers: usize,
+    pub(super) liars: usize,
+    pub(super) quorum: usize,
     /// Whether a later attempt keeps to what an earlier one may have certified.
-    bound: bool,
+    pub(super) bound: bool,
 }
 
 impl Rules {
