@@ -3,7 +3,7 @@
 //! An ask is not signed and no part of the log: whoever gets one may answer or not, and
 //! what comes back is entries.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 
 use cosmosmesh_log::{EntryIx, Log, Verified};
 use cosmosmesh_mission::MessageId;
@@ -55,20 +55,24 @@ impl Ask {
     /// What `log` has of what is wanted, and of `roots`, with all behind it that whoever
     /// asks does not have; parents first, and bounded.
     pub fn answer(&self, log: &Log, roots: impl IntoIterator<Item = EntryIx>) -> Vec<Verified> {
-        let wanted = self.want.iter().take(MOST_WANTED);
-        let mut found = BTreeSet::new();
-        let mut due: VecDeque<EntryIx> = wanted.filter_map(|id| log.find(id)).collect();
         // What is wanted is not held, whatever the numbers say: a chain can fork.
-        found.extend(due.iter().copied());
-        due.extend(roots);
-        while let Some(ix) = due.pop_front() {
-            if self.has(log, ix) && !found.contains(&ix) {
-                continue;
+        let wanted = self.want.iter().take(MOST_WANTED);
+        let mut found: BTreeSet<EntryIx> = wanted.filter_map(|id| log.find(id)).collect();
+        let mut due: Vec<EntryIx> = found.iter().copied().collect();
+        let mut take = |ix: EntryIx, due: &mut Vec<EntryIx>| {
+            if !self.has(log, ix) && found.insert(ix) {
+                due.push(ix);
             }
-            found.insert(ix);
+        };
+        for ix in roots {
+            take(ix, &mut due);
+        }
+        while let Some(ix) = due.pop() {
             let Some(entry) = log.entry(ix) else { continue };
-            let parents = entry.header().parents().filter_map(|id| log.find(id));
-            due.extend(parents.filter(|parent| !found.contains(parent) && !self.has(log, *parent)));
+            let parents = entry.header().parents();
+            parents
+                .filter_map(|id| log.find(id))
+                .for_each(|parent| take(parent, &mut due));
         }
         // In the order of attaching parents come first.
         let mut bytes = 0;

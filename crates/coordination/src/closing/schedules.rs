@@ -451,7 +451,14 @@ impl World {
 fn failures(n: usize, seeds: std::ops::Range<u64>, rules: Option<Rules>) -> Vec<(u64, String)> {
     let failed = seeds.filter_map(|seed| {
         let mut world = World::new(n, seed, rules);
-        let failed = world.run().err()?;
+        if std::env::var("SEEDS_SHOWN").is_ok() {
+            eprintln!("{n} closers, seed {seed}: {:?}", world.natures);
+        }
+        let failed = world.run().err();
+        if std::env::var("SEEDS_SHOWN").is_ok() {
+            eprintln!("   {failed:?} at {} after {} events", world.now, world.order);
+        }
+        let failed = failed?;
         Some((seed, format!("{failed}; {:?}", world.natures)))
     });
     failed.collect()
