@@ -61,7 +61,9 @@ impl Calls {
 
     /// The last round that is known to be open.
     fn open(&self) -> u32 {
-        self.certified.last_key_value().map_or(0, |(round, _)| *round)
+        self.certified
+            .last_key_value()
+            .map_or(0, |(round, _)| *round)
     }
 
     /// Whether something about a round may still matter.
@@ -103,7 +105,12 @@ impl Calls {
     pub(crate) fn steps(&mut self) -> Vec<Step> {
         let open = self.open();
         let mut steps = Vec::new();
-        let rounds: BTreeSet<u32> = self.heard.keys().chain(self.followed.keys()).copied().collect();
+        let rounds: BTreeSet<u32> = self
+            .heard
+            .keys()
+            .chain(self.followed.keys())
+            .copied()
+            .collect();
         for round in rounds.range(..=open.saturating_add(1)).copied() {
             let followed = self.followed.get(&round).copied();
             let of_round = self.heard.get(&round).map_or(&[][..], Vec::as_slice);

@@ -57,7 +57,9 @@ pub enum ContractError {
     },
     /// A proposal names as its parents the last message of each member and up to two
     /// of each closer, and an entry has at most so many.
-    #[error("{members} members and {closers} closers: members and twice the closers must be at most {MAX_DEPS}")]
+    #[error(
+        "{members} members and {closers} closers: members and twice the closers must be at most {MAX_DEPS}"
+    )]
     Members {
         /// The members.
         members: usize,
@@ -335,7 +337,11 @@ impl Contract {
             let member = member.ok_or(ContractError::Record("a closer of it is no member"))?;
             Ok::<_, ContractError>(member.name.clone())
         };
-        let closers: Vec<_> = record.closers.iter().map(closer).collect::<Result<_, _>>()?;
+        let closers: Vec<_> = record
+            .closers
+            .iter()
+            .map(closer)
+            .collect::<Result<_, _>>()?;
         Self::new(
             record.id,
             record.epoch,

@@ -112,7 +112,9 @@ impl Ledger {
     #[must_use]
     pub fn settled(&self, state: &State) -> Self {
         let last = state.opened.last();
-        let ids = last.iter().flat_map(|c| c.votes.iter().chain([&c.proposal]));
+        let ids = last
+            .iter()
+            .flat_map(|c| c.votes.iter().chain([&c.proposal]));
         let heads: Vec<EntryIx> = ids.filter_map(|id| self.log.find(id)).collect();
         Self::of(self.contract.clone(), self.log.at(&heads))
     }

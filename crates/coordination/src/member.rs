@@ -12,9 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use cosmosmesh_identity::SecretKey;
-use cosmosmesh_log::{
-    Draft, Entry, Kind, Log, Refused as NotTaken, Status, Taken, Verified, Vote,
-};
+use cosmosmesh_log::{Draft, Entry, Kind, Log, Refused as NotTaken, Status, Taken, Verified, Vote};
 use cosmosmesh_mission::{
     AuthorId, BootEpoch, Commitment, CouplingId, Delta, DualVariables, EncodeError, Envelope,
     MessageId, Payload, PlanDelta, PricesId, Seq, UtcSeconds, Version,

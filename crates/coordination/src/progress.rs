@@ -364,7 +364,8 @@ impl Progress {
     /// that was not certified is no fault, and does not count; what a member says of
     /// a settlement is about the candidate, whoever asked.
     fn of_prices(&self, reply: &Reply, prices: Option<PricesId>) -> bool {
-        reply.terms.is_empty() || prices.is_some() && prices == self.prices.get(&reply.round).copied()
+        reply.terms.is_empty()
+            || prices.is_some() && prices == self.prices.get(&reply.round).copied()
     }
 
     /// Whether a member that answers so has the prices that opened its round.
@@ -398,7 +399,7 @@ impl Progress {
         for entry in in_order {
             let said = read(&contract, entry).and_then(|(i, said)| {
                 if let Said::Reply(reply, prices) = &said
-                    && self.of_prices(reply, *prices)
+                    && (self.knows(reply, *prices) || reply.round > self.next + 1)
                 {
                     self.check_points(reply)?;
                 }

@@ -390,7 +390,9 @@ impl Log {
     /// The entries of an author that count, in order.
     pub fn chain(&self, author: AuthorIx) -> impl Iterator<Item = EntryIx> {
         let chain = self.chains.get(author.0 as usize);
-        chain.into_iter().flat_map(|chain| chain.trunk.iter().copied())
+        chain
+            .into_iter()
+            .flat_map(|chain| chain.trunk.iter().copied())
     }
 
     /// How many entries of its author are before an entry on its chain.

@@ -649,12 +649,17 @@ fn closers(source: &Source, file: &File) -> Check {
     let all = &file.sync.closers;
     for (k, closer) in all.iter().enumerate() {
         let mut members = file.coupling.iter().flat_map(|c| c.members.iter());
-        require(source, closer.span(), members.any(|m| **m == **closer), || {
-            (
-                format!("`{}` is no member of any coupling", &**closer),
-                "name assets that share something".to_owned(),
-            )
-        })?;
+        require(
+            source,
+            closer.span(),
+            members.any(|m| **m == **closer),
+            || {
+                (
+                    format!("`{}` is no member of any coupling", &**closer),
+                    "name assets that share something".to_owned(),
+                )
+            },
+        )?;
         let once = all[..k].iter().all(|other| **other != **closer);
         require(source, closer.span(), once, || {
             (

@@ -476,7 +476,11 @@ impl Run<'_> {
                 tries,
                 ..
             } => {
-                let answers = if after_answers { self.answers_s(c) } else { 0.0 };
+                let answers = if after_answers {
+                    self.answers_s(c)
+                } else {
+                    0.0
+                };
                 let trip = 2.0 * self.trip_s(c) + self.terms.clock_bound_s;
                 answers + trip * f64::from(1 << tries.min(MOST_DOUBLINGS))
             }

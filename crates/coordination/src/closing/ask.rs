@@ -48,7 +48,11 @@ impl Ask {
 
     /// Whether whoever asks has the entry, by what it says.
     fn has(&self, log: &Log, ix: EntryIx) -> bool {
-        let held = self.have.get(log.author(ix).0 as usize).copied().unwrap_or(0);
+        let held = self
+            .have
+            .get(log.author(ix).0 as usize)
+            .copied()
+            .unwrap_or(0);
         log.place_in_chain(ix) < held
     }
 

@@ -216,9 +216,7 @@ impl Book {
         let id = log.id(ix);
         let judged = match said {
             Said::Opening(dual) => self.judge_proposal(log, previous, ix, closer, dual),
-            Said::Vote(vote) => {
-                self.judge_vote(log, ix, closer, vote.attempt.0, vote.proposal)
-            }
+            Said::Vote(vote) => self.judge_vote(log, ix, closer, vote.attempt.0, vote.proposal),
             Said::Status(status) => {
                 self.judge_status(log, ix, closer, status.attempt.0, status.vote)
             }
@@ -269,7 +267,9 @@ impl Book {
             let named = self.statuses.iter();
             let named = named.filter(|(id, w)| w.attempt == attempt && parents.contains(id));
             let Some((choice, _)) = self.justified(named) else {
-                return Err(format!("no quorum has given up the attempts before {attempt}"));
+                return Err(format!(
+                    "no quorum has given up the attempts before {attempt}"
+                ));
             };
             choice
         };
@@ -281,7 +281,9 @@ impl Book {
             }
             Choice::Wait { besides } => {
                 let besides = &self.contract.members()[besides];
-                return Err(format!("{besides} proposed two things, and its status counts"));
+                return Err(format!(
+                    "{besides} proposed two things, and its status counts"
+                ));
             }
             Choice::Free => {
                 let cohort = self.cohort(log, dual, ix)?;
@@ -379,7 +381,10 @@ impl Book {
         };
         self.votes.insert(id, ballot);
         if twice {
-            let why = format!("it votes twice in attempt {attempt} to open round {}", self.round);
+            let why = format!(
+                "it votes twice in attempt {attempt} to open round {}",
+                self.round
+            );
             self.blame(id, closer, why);
         }
         Ok(())
@@ -398,7 +403,9 @@ impl Book {
             let ballot = self.votes.get(&vote).filter(|_| names(log, ix, &vote));
             let own = ballot.filter(|b| b.closer == closer && b.attempt < attempt);
             let Some(ballot) = own else {
-                return Err(format!("it reports {vote}, which is no earlier vote of its own"));
+                return Err(format!(
+                    "it reports {vote}, which is no earlier vote of its own"
+                ));
             };
             let proposal = &self.proposals[&ballot.proposal];
             last = Some((ballot.attempt, proposal.prices));
@@ -469,7 +476,9 @@ impl Book {
     /// than may.
     pub fn certified_cohorts(&self) -> usize {
         let certificates = self.certificates();
-        let prices = certificates.iter().map(|c| self.proposals[&c.proposal].prices);
+        let prices = certificates
+            .iter()
+            .map(|c| self.proposals[&c.proposal].prices);
         prices.collect::<BTreeSet<_>>().len()
     }
 }

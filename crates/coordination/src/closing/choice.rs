@@ -135,13 +135,23 @@ mod tests {
                                         for sw in 0..=w {
                                             for sn in 0..=none {
                                                 let size = usize::from(proposer_in)
-                                                    + lv + lw + ln + sv + sw + sn;
+                                                    + lv
+                                                    + lw
+                                                    + ln
+                                                    + sv
+                                                    + sw
+                                                    + sn;
                                                 if size < q {
                                                     continue;
                                                 }
                                                 cases += 1;
-                                                let kinds = [(sv + lv, Some('v')), (sw + lw, Some('w')), (sn + ln, None)];
-                                                wrong += u64::from(fails(rules, proposer_in, kinds));
+                                                let kinds = [
+                                                    (sv + lv, Some('v')),
+                                                    (sw + lw, Some('w')),
+                                                    (sn + ln, None),
+                                                ];
+                                                wrong +=
+                                                    u64::from(fails(rules, proposer_in, kinds));
                                             }
                                         }
                                     }

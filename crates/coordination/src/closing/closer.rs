@@ -282,7 +282,12 @@ impl Closer {
         }
         let open = self.book().certificate().is_none();
         if let Some((_, vote)) = self.voted.filter(|_| open) {
-            calls.extend(self.book().votes().get(&vote).and_then(|b| entry(&b.proposal)));
+            calls.extend(
+                self.book()
+                    .votes()
+                    .get(&vote)
+                    .and_then(|b| entry(&b.proposal)),
+            );
         }
         calls
     }
@@ -316,7 +321,10 @@ impl Closer {
             // A proposal has the certificate of the round before in its past, and a vote
             // the proposal. A status need not.
             if round > self.book().round() && matches!(said, Said::Status(_)) {
-                self.early.entry(round).or_default().push((ix, closer, said));
+                self.early
+                    .entry(round)
+                    .or_default()
+                    .push((ix, closer, said));
             }
             return;
         };
@@ -350,7 +358,8 @@ impl Closer {
         self.await_answers(round);
         self.await_opening();
         let progress = self.book().before().expect("a round is open").clone();
-        self.inbox.retain(|ix, _| !progress.has_counted(&log.id(*ix)));
+        self.inbox
+            .retain(|ix, _| !progress.has_counted(&log.id(*ix)));
         for (ix, closer, said) in self.early.remove(&(round + 1)).unwrap_or_default() {
             self.consider(log, ix, closer, said);
         }
@@ -371,7 +380,9 @@ impl Closer {
         now: UtcSeconds,
         voice: &mut Voice<'_>,
     ) -> Result<bool, MemberError> {
-        Ok(self.join(member, now)? || self.vote(member, now)? || self.propose(member, now, voice)?)
+        Ok(self.join(member, now)?
+            || self.vote(member, now)?
+            || self.propose(member, now, voice)?)
     }
 
     /// Gives up earlier attempts with others, if one of them at least is sound.
@@ -419,7 +430,10 @@ impl Closer {
 
     /// Votes for the proposal of the highest attempt that it may still vote in.
     fn vote(&mut self, member: &mut Member, now: UtcSeconds) -> Result<bool, MemberError> {
-        let least = self.voted.map_or(0, |(voted, _)| voted + 1).max(self.attempt);
+        let least = self
+            .voted
+            .map_or(0, |(voted, _)| voted + 1)
+            .max(self.attempt);
         let book = self.book();
         let found = book.proposals().iter().filter(|(_, p)| p.attempt >= least);
         let found = found.max_by_key(|(id, p)| (p.attempt, std::cmp::Reverse(**id)));
@@ -537,7 +551,11 @@ impl Closer {
             .filter(|v| v.attempt == self.attempt)
             .map(|v| v.closer)
             .collect();
-        let first = self.contract.closers().iter().position(|c| *c == book.proposer(self.attempt));
+        let first = self
+            .contract
+            .closers()
+            .iter()
+            .position(|c| *c == book.proposer(self.attempt));
         let mut others = self.contract.closers().to_vec();
         others.rotate_left(first.unwrap_or(0));
         others.retain(|c| *c != self.me);

@@ -106,7 +106,10 @@ mod tests {
             assert_eq!((rules.liars(), rules.quorum()), (liars, quorum), "{n}");
             let f = rules.liars();
             assert!(f == 0 || n + 1 >= 5 * f);
-            assert!(2 * quorum > n + f, "quorums share a closer that does not lie");
+            assert!(
+                2 * quorum > n + f,
+                "quorums share a closer that does not lie"
+            );
         }
     }
 

@@ -72,7 +72,9 @@ pub struct Aside {
 /// Takes the items of a map whose key is of a kind.
 fn take<K: Ord + Copy, V>(map: &mut BTreeMap<K, V>, of: impl Fn(&K) -> bool) -> BTreeMap<K, V> {
     let keys: Vec<K> = map.keys().copied().filter(|key| of(key)).collect();
-    let pairs = keys.into_iter().filter_map(|key| Some((key, map.remove(&key)?)));
+    let pairs = keys
+        .into_iter()
+        .filter_map(|key| Some((key, map.remove(&key)?)));
     pairs.collect()
 }
 
