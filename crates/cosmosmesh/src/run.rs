@@ -18,7 +18,7 @@ use cosmosmesh_planning::local_problem::{Heading, RecordError, solver, to_record
 use cosmosmesh_planning::mission::Mission;
 use cosmosmesh_planning::scenario::{Resource, Scenario};
 use cosmosmesh_planning::shipped;
-use cosmosmesh_sim::agreement::{self, Ended, Terms, TimedRound};
+use cosmosmesh_sim::agreement::{self, Ended, Mischief, Terms, TimedRound};
 use cosmosmesh_sim::network::UnknownNode;
 use serde::Serialize;
 
@@ -39,6 +39,9 @@ pub struct Options {
     pub check_central: bool,
     /// Rounds after which the agreement is given up.
     pub most_rounds: u32,
+    /// Members that nobody hears any more, and that hear nobody, from so many seconds
+    /// after the start.
+    pub silent: Vec<(MemberId, f64)>,
 }
 
 impl Default for Options {
@@ -50,6 +53,7 @@ impl Default for Options {
             seed: 0,
             check_central: false,
             most_rounds: 60,
+            silent: Vec::new(),
         }
     }
 }
@@ -236,7 +240,20 @@ pub fn run(
         doubted = Some(explain(&coupled).ok().flatten());
         matches!(doubted, Some(None))
     };
-    let ended = agreement::run(&contract, members, &mission.contact_plan, terms, &mut doubt)?;
+    let silent = options.silent.iter();
+    let silent: Vec<(Option<usize>, f64)> = silent
+        .map(|(member, from_s)| (contract.place(member.as_str()), *from_s))
+        .collect();
+    let hears = |i: usize, at_s: f64| {
+        let mut of_member = silent.iter().filter(|(place, _)| *place == Some(i));
+        of_member.all(|(_, from_s)| at_s < *from_s)
+    };
+    let mischief = Mischief {
+        tamper: &mut |_, payload| vec![payload],
+        reach: &|from, to, at_s| hears(from, at_s) && hears(to, at_s),
+    };
+    let plan = &mission.contact_plan;
+    let ended = agreement::run_with(&contract, members, plan, terms, mischief, &mut doubt)?;
     if ended.stopped.is_some() {
         // Prices that run away can leave their range before there is doubt.
         doubted.get_or_insert_with(|| explain(&coupled).ok().flatten());

@@ -7,7 +7,7 @@ use cosmosmesh::run::{Options, Run, run, shipped_scenario, signing_key};
 use cosmosmesh_coordination::contract::Contract;
 use cosmosmesh_coordination::ledger::Ledger;
 use cosmosmesh_log::{Draft, Entry};
-use cosmosmesh_mission::Payload;
+use cosmosmesh_mission::{MemberId, Payload};
 use cosmosmesh_optimize::problem::OpenProblem;
 use cosmosmesh_optimize::seeded::Seeded;
 use cosmosmesh_planning::mission::Mission;
@@ -236,6 +236,26 @@ fn prices_that_do_not_follow_from_their_cohort_prove_a_fault() {
 
 fn hex(digest: &[u8; 32]) -> String {
     blake3::Hash::from_bytes(*digest).to_hex().to_string()
+}
+
+#[test]
+fn each_member_may_fall_silent_and_rounds_close_all_the_same() {
+    for silent in ["habitat", "solar_plant", "oxygen_plant", "rover"] {
+        let member = MemberId::new(silent).expect("a name");
+        let found = agree(&Options {
+            silent: vec![(member.clone(), 4.0)],
+            most_rounds: 12,
+            ..Options::default()
+        });
+        assert!(!found.figures.agreed, "{silent}");
+        let state = found.ledger.state();
+        assert!(state.progress.rounds().len() >= 10, "{silent}");
+        assert!(state.faults.is_empty() && state.conflicts.is_empty());
+        let contract = found.ledger.contract();
+        assert_eq!(state.absent(contract), [&member], "{silent}");
+        let gone = format!("{silent} cannot be reached");
+        assert!(found.figures.violations.contains(&gone), "{silent}");
+    }
 }
 
 #[test]
