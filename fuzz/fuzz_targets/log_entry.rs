@@ -2,7 +2,7 @@
 //! They must not panic, and whatever they accept must encode to the same bytes.
 #![no_main]
 
-use cosmosmesh_log::{Checkpoint, LogState, Revocation, Stored};
+use cosmosmesh_log::{Checkpoint, LogState, Revocation, Status, Stored, Vote};
 use cosmosmesh_mission::Canonical;
 use libfuzzer_sys::fuzz_target;
 
@@ -22,4 +22,6 @@ fuzz_target!(|bytes: &[u8]| {
     round_trip::<Revocation>(bytes);
     round_trip::<Checkpoint>(bytes);
     round_trip::<LogState>(bytes);
+    round_trip::<Vote>(bytes);
+    round_trip::<Status>(bytes);
 });

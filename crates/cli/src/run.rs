@@ -92,6 +92,7 @@ fn attempt(a: &RunArgs) -> Result<ExitCode, RunError> {
         seed: a.seed,
         check_central: a.check_central,
         most_rounds: a.most_rounds,
+        silent: Vec::new(),
     };
     let mut first = true;
     let mut watch = |r: &TimedRound| {

@@ -13,6 +13,7 @@ use cosmosmesh_optimize::coupled::RowKind;
 use cosmosmesh_optimize::method::{Frame, FrameMember, FrameRow, MethodName};
 use cosmosmesh_optimize::problem::Name;
 
+use crate::closing::roster::Rules;
 use crate::lease::LeaseTerms;
 use crate::wire::{RowNames, WireError, member_names};
 
@@ -24,7 +25,8 @@ pub struct Contract {
     frame: Arc<Frame>,
     names: RowNames,
     members: Vec<MemberId>,
-    closer: usize,
+    closers: Vec<usize>,
+    rules: Rules,
     method: MethodName,
     gap: f64,
     leases: Arc<LeaseTerms>,
@@ -41,9 +43,12 @@ pub enum ContractError {
     /// A name of the frame is no name of a mission.
     #[error(transparent)]
     Names(#[from] WireError),
-    /// The closer is no member.
+    /// A closer is no member.
     #[error("the closer {0} is no member of the contract")]
     Closer(MemberId),
+    /// There is no closer, or one is named twice.
+    #[error("a contract has at least one closer, and names each once")]
+    Closers,
     /// There are not as many keys as members.
     #[error("{keys} keys for {members} members")]
     Keys {
@@ -52,10 +57,17 @@ pub enum ContractError {
         /// The members.
         members: usize,
     },
-    /// A closing names the last message of each member as its parents, and an
-    /// entry has at most so many.
-    #[error("{0} members, at most {MAX_DEPS} can agree in one contract")]
-    Members(usize),
+    /// A proposal names as its parents the last message of each member and up to two
+    /// of each closer, and an entry has at most so many.
+    #[error(
+        "{members} members and {closers} closers: members and twice the closers must be at most {MAX_DEPS}"
+    )]
+    Members {
+        /// The members.
+        members: usize,
+        /// The closers.
+        closers: usize,
+    },
     /// The name of a member is no author's.
     #[error("{0} cannot be an author")]
     Author(MemberId),
@@ -125,10 +137,10 @@ pub enum Refused {
         /// The epoch that it names.
         actual: Epoch,
     },
-    /// It repeats a round; no round is repeated.
+    /// It is an answer of a later attempt; answers are to prices, and have none.
     #[error("the message is of attempt {actual}, not of {expected}")]
     Attempt {
-        /// The only attempt that there is.
+        /// The attempt of every answer.
         expected: Attempt,
         /// The attempt that it names.
         actual: Attempt,
@@ -171,12 +183,14 @@ fn author(member: &MemberId) -> Result<AuthorId, ContractError> {
     AuthorId::new(member.as_str()).map_err(|_| ContractError::Author(member.clone()))
 }
 
-/// The only attempt of a round that there is.
+/// The attempt of every answer: it names the prices that it answers, and these are
+/// the same in all attempts.
 const ATTEMPT: Attempt = Attempt(0);
 
 impl Contract {
     /// The contract over a frame. `keys` are the members', in the order of the
-    /// frame: what they say is signed with them. `closer` closes the rounds.
+    /// frame: what they say is signed with them. `closers` close the rounds, in an
+    /// order that turns with them.
     ///
     /// # Errors
     ///
@@ -186,16 +200,22 @@ impl Contract {
         epoch: Epoch,
         frame: Arc<Frame>,
         keys: &[PublicKey],
-        closer: &MemberId,
+        closers: &[MemberId],
         method: MethodName,
         gap: f64,
     ) -> Result<Self, ContractError> {
         let names = RowNames::of(&frame)?;
         let members = member_names(&frame)?;
-        let at = members
-            .iter()
-            .position(|m| m == closer)
-            .ok_or_else(|| ContractError::Closer(closer.clone()))?;
+        let place = |closer: &MemberId| {
+            let place = members.iter().position(|m| m == closer);
+            place.ok_or_else(|| ContractError::Closer(closer.clone()))
+        };
+        let closers: Vec<usize> = closers.iter().map(place).collect::<Result<_, _>>()?;
+        let distinct: BTreeSet<usize> = closers.iter().copied().collect();
+        if closers.is_empty() || distinct.len() < closers.len() {
+            return Err(ContractError::Closers);
+        }
+        let rules = Rules::of(closers.len());
         if !(gap > 0.0 && gap.is_finite()) {
             return Err(ContractError::Gap(gap));
         }
@@ -205,8 +225,11 @@ impl Contract {
                 second: members[second].clone(),
             });
         }
-        if members.len() > MAX_DEPS {
-            return Err(ContractError::Members(members.len()));
+        if members.len() + 2 * closers.len() > MAX_DEPS {
+            return Err(ContractError::Members {
+                members: members.len(),
+                closers: closers.len(),
+            });
         }
         if keys.len() != members.len() {
             return Err(ContractError::Keys {
@@ -215,12 +238,13 @@ impl Contract {
             });
         }
         let leases = LeaseTerms::none();
-        let record = record(&id, epoch, &frame, keys, at, method, gap, &leases)?;
+        let record = record(&id, epoch, &frame, keys, &closers, method, gap, &leases)?;
         let hash = ContractHash::of(&record)?;
         let names_of = members.iter().map(author).collect::<Result<Vec<_>, _>>()?;
         let with_keys = names_of.iter().cloned().zip(keys.iter().copied());
-        let closers = BTreeSet::from([names_of[at].clone()]);
-        let terms = Terms::new(hash, with_keys.collect(), &BTreeSet::new(), &closers, 1)?;
+        let by_name = closers.iter().map(|at| names_of[*at].clone()).collect();
+        let none = BTreeSet::new();
+        let terms = Terms::new(hash, with_keys.collect(), &none, &by_name, rules.quorum())?;
         let place = |name| terms.place(name).expect("every member is an author");
         let authors = names_of.iter().map(place).collect();
         Ok(Self {
@@ -229,7 +253,8 @@ impl Contract {
             frame,
             names,
             members,
-            closer: at,
+            closers,
+            rules,
             method,
             gap,
             leases: Arc::new(leases),
@@ -258,7 +283,7 @@ impl Contract {
             self.epoch,
             &self.frame,
             &keys,
-            self.closer,
+            &self.closers,
             self.method,
             self.gap,
             &self.leases,
@@ -335,14 +360,22 @@ impl Contract {
                 most: member.most.iter().map(|v| v.get()).collect(),
             });
         }
-        let closer = record.members.get(record.closer as usize);
-        let closer = closer.ok_or(ContractError::Record("its closer is no member"))?;
+        let closer = |at: &u32| {
+            let member = record.members.get(*at as usize);
+            let member = member.ok_or(ContractError::Record("a closer of it is no member"))?;
+            Ok::<_, ContractError>(member.name.clone())
+        };
+        let closers: Vec<_> = record
+            .closers
+            .iter()
+            .map(closer)
+            .collect::<Result<_, _>>()?;
         Self::new(
             record.id,
             record.epoch,
             Arc::new(frame),
             &keys,
-            &closer.name,
+            &closers,
             method,
             record.gap.get(),
         )?
@@ -374,9 +407,20 @@ impl Contract {
         &self.members
     }
 
-    /// The place of the member that closes the rounds.
-    pub fn closer(&self) -> usize {
-        self.closer
+    /// The places of the members that close the rounds, in their order.
+    pub fn closers(&self) -> &[usize] {
+        &self.closers
+    }
+
+    /// How many closers it takes.
+    pub fn rules(&self) -> Rules {
+        self.rules
+    }
+
+    /// The same with rules that are broken on purpose.
+    #[cfg(test)]
+    pub(crate) fn plant(&mut self, rules: Rules) {
+        self.rules = rules;
     }
 
     /// The method.
@@ -454,9 +498,7 @@ impl Contract {
             }
             Payload::DualVariables(d) => {
                 self.admit_terms(&d.contract_id, d.epoch)?;
-                if place != self.closer {
-                    return Err(Refused::Role(envelope.author.to_string()));
-                }
+                self.admit_closer(place, d.epoch)?;
             }
             Payload::PlanDelta(p) => {
                 let epoch = match &p.delta {
@@ -468,6 +510,14 @@ impl Contract {
             _ => {}
         }
         Ok(place)
+    }
+
+    /// Checks that the member closes rounds, and of this epoch.
+    pub(crate) fn admit_closer(&self, place: usize, epoch: Epoch) -> Result<(), Refused> {
+        if !self.closers.contains(&place) {
+            return Err(Refused::Role(self.members[place].to_string()));
+        }
+        self.admit_terms(&self.id, epoch)
     }
 
     fn admit_terms(&self, id: &ContractId, epoch: Epoch) -> Result<(), Refused> {
@@ -497,7 +547,7 @@ struct Record {
     id: ContractId,
     epoch: Epoch,
     method: u32,
-    closer: u32,
+    closers: Vec<u32>,
     gap: Finite,
     rows: Vec<RowRecord>,
     members: Vec<MemberRecord>,
@@ -508,7 +558,7 @@ cosmosmesh_mission::canonical_record!(Record {
     id,
     epoch,
     method,
-    closer,
+    closers,
     gap,
     rows,
     members,
@@ -557,7 +607,7 @@ fn record(
     epoch: Epoch,
     frame: &Frame,
     keys: &[PublicKey],
-    closer: usize,
+    closers: &[usize],
     method: MethodName,
     gap: f64,
     leases: &LeaseTerms,
@@ -615,7 +665,7 @@ fn record(
             MethodName::Aladin => 0,
             MethodName::Admm => 1,
         },
-        closer: closer as u32,
+        closers: closers.iter().map(|at| *at as u32).collect(),
         gap: finite(gap)?,
         rows,
         members,

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cosmosmesh_log::{Entry, EntryIx, ForkProof, Log, Refused, Taken, Verified};
-use cosmosmesh_mission::{DualVariables, MemberId, MessageId};
+use cosmosmesh_mission::{MemberId, MessageId};
 
+use crate::closing::book::{Book, Certificate, Fault, round_of};
 use crate::contract::Contract;
 use crate::progress::{LeftOut, Progress, Said, left_out, read};
 
@@ -24,9 +25,14 @@ pub struct Ledger {
 pub struct State {
     /// Rounds, bounds and the plan.
     pub progress: Progress,
-    /// A closing that does not follow from the entries it names, with the
-    /// reason: its author is at fault.
-    pub fault: Option<(MessageId, String)>,
+    /// What opened the rounds, from the first on.
+    pub opened: Vec<Certificate>,
+    /// Rounds for whose opening two cohorts are certified: more closers lied than may.
+    /// That of the lowest attempt is taken.
+    pub conflicts: Vec<u32>,
+    /// What closers said and does not follow: proposals, votes and statuses. Each is the
+    /// fault of its author, and ends nothing.
+    pub faults: BTreeMap<MessageId, Fault>,
     /// Entries that do not fit the contract, whether or not a closing names
     /// them: each is the fault of its author, and plays no part.
     pub left_out: BTreeMap<MessageId, LeftOut>,
@@ -34,15 +40,23 @@ pub struct State {
     pub forks: BTreeMap<MemberId, [MessageId; 2]>,
     /// Entries that others wait for and that are not in the log.
     pub missing: BTreeSet<MessageId>,
+    /// A digest of what is final: the past of the last opening that is certified, and
+    /// what follows from it. Nothing that comes later changes what follows.
+    pub final_digest: [u8; 32],
     /// A digest of the set and of everything above: equal sets have equal
     /// digests.
     pub digest: [u8; 32],
 }
 
-/// A closing: what it says, and where it stands.
-struct Closing {
-    dual: DualVariables,
-    ix: EntryIx,
+impl State {
+    /// Members of whom the last closing names nothing: who is missing, as far as the
+    /// closed rounds say.
+    pub fn absent<'c>(&self, contract: &'c Contract) -> Vec<&'c MemberId> {
+        let members = contract.members().iter().enumerate();
+        let heard = self.progress.heard_of();
+        let absent = members.filter(|(i, _)| self.progress.round() > 1 && !heard.contains(i));
+        absent.map(|(_, member)| member).collect()
+    }
 }
 
 impl Ledger {
@@ -93,127 +107,121 @@ impl Ledger {
         self.log.insert(verified)
     }
 
-    /// What is final: the past of the last closing. Nothing that comes later
-    /// changes it. All else is provisional: said, and part of nothing yet.
+    /// What is final: the past of the last opening that is certified, with its
+    /// certificate. All else is provisional: said, and part of nothing yet.
     #[must_use]
-    pub fn settled(&self) -> Self {
-        let last = self.closings().pop().map(|closing| closing.ix);
-        Self::of(self.contract.clone(), self.log.at(last.as_slice()))
+    pub fn settled(&self, state: &State) -> Self {
+        let last = state.opened.last();
+        let ids = last
+            .iter()
+            .flat_map(|c| c.votes.iter().chain([&c.proposal]));
+        let heads: Vec<EntryIx> = ids.filter_map(|id| self.log.find(id)).collect();
+        Self::of(self.contract.clone(), self.log.at(&heads))
     }
 
     /// The state that follows from the entries.
     pub fn state(&self) -> State {
-        let mut progress = Progress::new(self.contract.clone());
-        let mut digest = blake3::Hasher::new_derive_key("cosmosmesh 2026 agreement state v2");
-        digest.update(&self.contract.hash().0);
-        digest.update(&self.log.digest());
-        let mut fault = None;
-        for (expected_round, closing) in (1..).zip(self.closings()) {
-            let id = self.log.id(closing.ix);
-            if let Err(why) = self.follow(&mut progress, expected_round, &closing) {
-                fault = Some((id, why));
+        let mut left_out_all = BTreeMap::new();
+        // What closers say, by round, in canonical order.
+        let mut by_round: BTreeMap<u32, Vec<(EntryIx, usize, Said)>> = BTreeMap::new();
+        for ix in self.log.canonical() {
+            let Some(entry) = self.log.entry(ix) else {
+                continue;
+            };
+            match read(&self.contract, entry) {
+                Err(reason) => left_out_all.extend(left_out(&self.contract, entry, reason)),
+                Ok((i, said)) => {
+                    if let Some(round) = round_of(&said) {
+                        by_round.entry(round).or_default().push((ix, i, said));
+                    }
+                }
+            }
+        }
+        let mut faults = BTreeMap::new();
+        let (mut opened, mut conflicts) = (Vec::new(), Vec::new());
+        let mut previous: Option<Book> = None;
+        let mut progress = None;
+        let mut next = Some(Book::first(self.contract.clone()));
+        while let Some(mut book) = next.take() {
+            for (ix, closer, said) in by_round.remove(&book.round()).unwrap_or_default() {
+                book.take(&self.log, previous.as_ref(), ix, (closer, &said));
+            }
+            faults.extend(book.faults().clone());
+            if !book.certify() {
                 break;
             }
-            digest.update(&id.0);
-        }
-        let forks = self.forks();
-        let closer = &self.contract.members()[self.contract.closer()];
-        if let (None, Some(ids)) = (&fault, forks.get(closer)) {
-            let why = format!("{closer} said another thing at the same place");
-            fault = Some((ids[1], why));
-        }
-        if let Some(plan) = progress.plan() {
-            for own in &plan.allotments {
-                for v in own {
-                    digest.update(&v.to_be_bytes());
-                }
+            if book.certified_cohorts() > 1 {
+                conflicts.push(book.round());
             }
+            opened.extend(book.certificate().cloned());
+            progress = book.after().cloned();
+            next = book.next();
+            previous = Some(book);
         }
-        let missing = self.log.missing();
-        digest.update(&[u8::from(fault.is_some()), u8::from(missing.is_empty())]);
-        let mut all_left_out = progress.left_out().clone();
-        for entry in self.entries() {
-            if let Err(reason) = read(&self.contract, entry) {
-                all_left_out.extend(left_out(&self.contract, entry, reason));
-            }
+        let progress = progress.map_or_else(
+            || Progress::new(self.contract.clone()),
+            |after| Progress::clone(&after),
+        );
+        for (ix, closer, said) in by_round.into_values().flatten() {
+            faults.extend(self.for_nothing(ix, closer, &said));
         }
-        for id in all_left_out.keys() {
-            digest.update(&id.0);
-        }
-        State {
+        left_out_all.extend(progress.left_out().clone());
+        let mut state = State {
+            opened,
+            conflicts,
+            faults,
+            left_out: left_out_all,
+            forks: self.forks(),
+            missing: self.log.missing(),
+            final_digest: [0; 32],
+            digest: [0; 32],
             progress,
-            fault,
-            left_out: all_left_out,
-            forks,
-            missing,
-            digest: *digest.finalize().as_bytes(),
-        }
+        };
+        state.final_digest = self.final_digest(&state);
+        state.digest = self.digest(&state);
+        state
     }
 
-    /// The closings that count, in canonical order.
-    fn closings(&self) -> Vec<Closing> {
-        let closer = self.contract.author(self.contract.closer());
-        let counted = self.log.counted();
-        counted
-            .filter(|ix| self.log.author(*ix) == closer)
-            .filter_map(|ix| match read(&self.contract, self.log.entry(ix)?) {
-                Ok((_, Said::Opening(dual))) => Some(Closing { dual: *dual, ix }),
-                _ => None,
-            })
-            .collect()
+    /// What is wrong with a statement about a round whose time has not come. A status may
+    /// be there before what it follows from; it counts when that comes.
+    fn for_nothing(&self, ix: EntryIx, closer: usize, said: &Said) -> Option<(MessageId, Fault)> {
+        let why = match said {
+            Said::Opening(dual) => format!(
+                "it would open round {}, and round {} is not open or there is none after it",
+                dual.round.0,
+                dual.round.0.saturating_sub(1)
+            ),
+            Said::Vote(vote) => format!("it votes to open round {}, which cannot be", vote.round.0),
+            _ => return None,
+        };
+        let author = self.contract.members()[closer].clone();
+        Some((self.log.id(ix), Fault { author, why }))
     }
 
-    /// Takes the step of one closing, if it follows from what it names.
-    fn follow(
-        &self,
-        progress: &mut Progress,
-        expected_round: u32,
-        Closing { dual, ix }: &Closing,
-    ) -> Result<(), String> {
-        let round = dual.round.0;
-        if round < expected_round {
-            return Err(format!("round {round} is opened twice"));
+    fn final_digest(&self, state: &State) -> [u8; 32] {
+        let mut digest = blake3::Hasher::new_derive_key("cosmosmesh v1 final agreement");
+        digest.update(&self.contract.hash().0);
+        if let Some(last) = state.opened.last() {
+            let at: Vec<EntryIx> = self.log.find(&last.proposal).into_iter().collect();
+            digest.update(&self.log.at(&at).digest());
+            digest.update(&last.proposal.0);
         }
-        if round > expected_round {
-            return Err(format!("round {round} is opened before {expected_round}"));
-        }
-        if expected_round > 1 {
-            let cohort = self.cohort(dual, *ix)?;
-            progress.close(&cohort);
-        }
-        match progress.opening(dual.cohort.clone()) {
-            Ok(opening) if opening == *dual => Ok(()),
-            Ok(_) => Err("the prices do not follow from the messages it names".to_owned()),
-            Err(e) => Err(format!("no prices follow from the messages it names: {e}")),
-        }
+        follows(&mut digest, &state.progress);
+        *digest.finalize().as_bytes()
     }
 
-    /// The entries that a closing names. All must be in its past, and count
-    /// there: what becomes known later changes no closed round.
-    fn cohort(
-        &self,
-        dual: &DualVariables,
-        closing: EntryIx,
-    ) -> Result<BTreeMap<MessageId, &Entry>, String> {
-        let past = self.log.past(&[closing]);
-        let mut then: Option<Log> = None;
-        let mut cohort = BTreeMap::new();
-        for id in &dual.cohort {
-            let ix = self.log.find(id).filter(|ix| past.contains(*ix));
-            let Some(ix) = ix else {
-                return Err(format!("it names {id}, which it does not follow from"));
-            };
-            if !self.log.is_counted(ix) {
-                let then = then.get_or_insert_with(|| self.log.at(&[closing]));
-                if !then.find(id).is_some_and(|ix| then.is_counted(ix)) {
-                    return Err(format!("it names {id}, which it knew not to count"));
-                }
-            }
-            if let Some(entry) = self.log.entry(ix) {
-                cohort.insert(*id, &**entry);
-            }
+    fn digest(&self, state: &State) -> [u8; 32] {
+        let mut digest = blake3::Hasher::new_derive_key("cosmosmesh v1 agreement state");
+        digest.update(&state.final_digest);
+        digest.update(&self.log.digest());
+        for opened in &state.opened {
+            digest.update(&opened.proposal.0);
         }
-        Ok(cohort)
+        digest.update(&[u8::from(state.missing.is_empty())]);
+        for id in state.faults.keys().chain(state.left_out.keys()) {
+            digest.update(&id.0);
+        }
+        *digest.finalize().as_bytes()
     }
 
     fn forks(&self) -> BTreeMap<MemberId, [MessageId; 2]> {
@@ -225,5 +233,17 @@ impl Ledger {
                 Some((member.clone(), ids))
             })
             .collect()
+    }
+}
+
+/// What follows from closed rounds: how many there are, the plan, and what was left out.
+fn follows(digest: &mut blake3::Hasher, progress: &Progress) {
+    digest.update(&progress.round().to_be_bytes());
+    let allotments = progress.plan().map(|plan| &plan.allotments);
+    for v in allotments.into_iter().flatten().flatten() {
+        digest.update(&v.to_be_bytes());
+    }
+    for id in progress.left_out().keys() {
+        digest.update(&id.0);
     }
 }

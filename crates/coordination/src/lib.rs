@@ -10,7 +10,8 @@
 //!
 //! No clock, no randomness, no I/O: time is an argument.
 
-pub mod closer;
+mod calls;
+pub mod closing;
 pub mod contract;
 pub mod lease;
 pub mod ledger;

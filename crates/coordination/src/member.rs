@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use cosmosmesh_identity::SecretKey;
-use cosmosmesh_log::{Draft, Log, Refused as NotTaken, Taken, Verified};
+use cosmosmesh_log::{Draft, Entry, Kind, Log, Refused as NotTaken, Status, Taken, Verified, Vote};
 use cosmosmesh_mission::{
     AuthorId, BootEpoch, Commitment, CouplingId, Delta, DualVariables, EncodeError, Envelope,
     MessageId, Payload, PlanDelta, PricesId, Seq, UtcSeconds, Version,
@@ -20,9 +20,11 @@ use cosmosmesh_mission::{
 use cosmosmesh_optimize::coupled::CoupledMember;
 use cosmosmesh_optimize::local::SolverName;
 use cosmosmesh_optimize::method::{
-    Agent, AgentError, AllotmentCost, Candidate, Exchange, Reply, fixed,
+    Agent, AgentError, AllotmentCost, Aside, Candidate, Exchange, Reply, fixed,
 };
 
+use crate::calls::{Calls, HeardCall};
+use crate::closing::ask::Ask;
 use crate::contract::Contract;
 use crate::progress::{Misfit, SETTLED, Said, asked, read};
 use crate::wire::{ReplyHead, WireError, shared_from_reply};
@@ -50,6 +52,9 @@ pub struct Member {
     base: Option<MessageId>,
     prices: Option<PricesId>,
     newest: u32,
+    calls: Calls,
+    /// What was set aside, by the prices that it answers.
+    aside: BTreeMap<PricesId, Aside>,
     /// The settlement that was asked for last, until it was answered.
     settle: Option<(u32, Candidate)>,
     /// The candidate that `others` belong to.
@@ -122,7 +127,6 @@ impl Member {
         let agent = Agent::new(frame, index, member, contract.method(), solver);
         Ok(Self {
             log: Log::new(contract.terms().clone()),
-            contract,
             author,
             key,
             unheard: VecDeque::new(),
@@ -134,11 +138,14 @@ impl Member {
             base: None,
             prices: None,
             newest: 0,
+            calls: Calls::new(&contract),
+            aside: BTreeMap::new(),
             settle: None,
             settling: None,
             answered: BTreeMap::new(),
             others: BTreeMap::new(),
             exchange: None,
+            contract,
         })
     }
 
@@ -190,8 +197,22 @@ impl Member {
     /// fit the contract; then it is in the log, and nothing else has changed.
     pub fn hear(&mut self, verified: &Verified) -> Result<(), MemberError> {
         self.log.insert(verified.clone())?;
-        match read(&self.contract, verified.entry())? {
-            (_, Said::Opening(dual)) => self.hear_prices(&dual),
+        self.attend(verified.entry())
+    }
+
+    /// Acts on an entry that is in its log, or waits there.
+    fn attend(&mut self, entry: &Entry) -> Result<(), MemberError> {
+        match read(&self.contract, entry)? {
+            (closer, Said::Opening(dual)) => {
+                let heard = self.hear_call(entry, closer, &dual);
+                self.follow();
+                heard
+            }
+            (closer, Said::Vote(vote)) => {
+                self.calls.vote(closer, vote.round.0, vote.proposal);
+                self.follow();
+                Ok(())
+            }
             (i, Said::Allocation(coupling, quanta)) => {
                 self.others.insert((i, coupling), quanta);
                 Ok(())
@@ -200,29 +221,77 @@ impl Member {
         }
     }
 
-    fn hear_prices(&mut self, dual: &DualVariables) -> Result<(), MemberError> {
+    fn hear_call(
+        &mut self,
+        entry: &Entry,
+        closer: usize,
+        dual: &DualVariables,
+    ) -> Result<(), MemberError> {
         let (call, settle) = asked(&self.contract, dual)?;
-        let prices = dual.id()?;
-        let named = |v: &Verified| dual.cohort.contains(&v.entry().id());
+        let named = |v: &Verified| {
+            let id = v.entry().id();
+            dual.cohort.contains(&id) || entry.header().deps.contains(&id)
+        };
         if let Some(last) = self.unheard.iter().rposition(named) {
             self.unheard.drain(..=last);
         }
-        if call.round > self.newest {
-            self.newest = call.round;
-            self.prices = Some(prices);
-            if let Some(at) = settle
-                && self.settling != Some(at)
-            {
-                self.others.clear();
-                self.settling = Some(at);
-            }
-            self.settle = settle.map(|at| (call.round, at));
-        }
-        // A settlement repeats the call of its round; it asks for nothing new.
-        if settle.is_none() {
-            self.agent.hear(&call);
-        }
+        self.calls.hear(HeardCall {
+            id: entry.id(),
+            closer,
+            prices: dual.id()?,
+            call,
+            settle,
+            agreed: dual.agreed.is_some(),
+        });
         Ok(())
+    }
+
+    /// Follows the calls that opened their rounds, and the newest that may open one.
+    fn follow(&mut self) {
+        for step in self.calls.steps() {
+            if let Some(old) = step.leave
+                && let Some(aside) = self.agent.set_aside(step.round)
+            {
+                self.aside.insert(old, aside);
+            }
+            let Some(new) = step.take else { continue };
+            let round = step.round;
+            if round >= self.newest {
+                self.newest = round;
+                self.prices = Some(new.prices);
+                if let Some(at) = new.settle
+                    && self.settling != Some(at)
+                {
+                    self.others.clear();
+                    self.settling = Some(at);
+                }
+                self.settle = new.settle.map(|at| (round, at));
+            }
+            // A settlement repeats the call of its round; it asks for nothing new, and
+            // what says that all is agreed does not either.
+            if new.settle.is_none() && !new.agreed {
+                match self.aside.remove(&new.prices) {
+                    Some(aside) => self.agent.take_back(aside),
+                    None => self.agent.hear(&new.call),
+                }
+            }
+        }
+        self.aside.retain(|prices, _| self.calls.keeps(prices));
+    }
+
+    /// Whether it holds a certificate that all have signed off one plan: its own part of
+    /// it, [`Self::exchange`], is final.
+    pub fn is_final(&self) -> bool {
+        self.calls.is_final()
+    }
+
+    /// What it asks a closer for, when it has waited for long: the calls after the last
+    /// that it knows.
+    pub fn ask(&self) -> Ask {
+        Ask {
+            round: self.newest,
+            ..Ask::default()
+        }
     }
 
     /// What it has to say now, given the time on its clock.
@@ -245,7 +314,10 @@ impl Member {
         voice: &mut Voice<'_>,
     ) -> Result<Vec<Verified>, MemberError> {
         if let Some((round, at)) = self.settle {
-            if let Some(said) = self.answered.get(&at) {
+            // What a closing has named already was not counted, or this would not be asked
+            // again, or others are waited for: then it costs little to say it anew.
+            let again = self.answered.get(&at);
+            if let Some(said) = again.filter(|said| self.all_unheard(said)) {
                 self.settle = None;
                 return Ok(said.clone());
             }
@@ -266,6 +338,14 @@ impl Member {
         let said = self.say_all(vec![payload], now, voice)?;
         self.base = self.last;
         Ok(said)
+    }
+
+    fn all_unheard(&self, said: &[Verified]) -> bool {
+        let unheard = |e: &Verified| {
+            let mut all = self.unheard.iter();
+            all.any(|other| other.entry().id() == e.entry().id())
+        };
+        said.iter().all(unheard)
     }
 
     fn say_all(
@@ -401,6 +481,90 @@ impl Member {
         Ok(Payload::SharedVariables(shared))
     }
 
+    /// Proposes what opens a round, and follows it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::say`].
+    pub(crate) fn propose(
+        &mut self,
+        payload: Payload,
+        deps: &[MessageId],
+        now: UtcSeconds,
+        voice: &mut Voice<'_>,
+    ) -> Result<Vec<Verified>, MemberError> {
+        let mut said = Vec::new();
+        for payload in voice(payload) {
+            let entry = self.say(payload, deps.to_vec(), now)?;
+            said.push(self.repeat(entry));
+        }
+        Ok(said)
+    }
+
+    /// Votes, and says it again until it is named.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::say`].
+    pub(crate) fn say_vote(
+        &mut self,
+        vote: &Vote,
+        now: UtcSeconds,
+    ) -> Result<Verified, MemberError> {
+        let mut draft = self.draft(now);
+        vote.say(&mut draft)?;
+        let entry = self.sign(draft)?;
+        Ok(self.repeat(entry))
+    }
+
+    /// Says that it has given up an attempt, and again until it is named.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::say`].
+    pub(crate) fn say_status(
+        &mut self,
+        status: &Status,
+        now: UtcSeconds,
+    ) -> Result<Verified, MemberError> {
+        let mut draft = self.draft(now);
+        status.say(&mut draft)?;
+        let entry = self.sign(draft)?;
+        Ok(self.repeat(entry))
+    }
+
+    /// Attends to what it says itself as others do, and keeps it to be said again.
+    fn repeat(&mut self, entry: Verified) -> Verified {
+        self.unheard.push_back(entry.clone());
+        // What does not fit is in the log, as it is in that of others.
+        let _ = self.attend(entry.entry());
+        entry
+    }
+
+    pub(crate) fn draft(&self, now: UtcSeconds) -> Draft {
+        Draft {
+            author: self.author.clone(),
+            boot_epoch: BootEpoch(0),
+            seq: Seq(self.seq),
+            backlink: self.last,
+            deps: Vec::new(),
+            time: now,
+            contract_hash: self.contract.hash(),
+            kind: Kind(0),
+            body: Vec::new(),
+        }
+    }
+
+    pub(crate) fn sign(&mut self, draft: Draft) -> Result<Verified, MemberError> {
+        let entry = draft.sign(&self.key)?;
+        let id = entry.id();
+        let verified = self.contract.terms().trust(entry)?;
+        self.log.insert(verified.clone())?;
+        self.last = Some(id);
+        self.seq += 1;
+        Ok(verified)
+    }
+
     /// Signs a statement that follows from its last and from `deps`, and takes it
     /// into its log.
     ///
@@ -426,13 +590,7 @@ impl Member {
             time: now,
             payload,
         };
-        let entry = Draft::of_envelope(&envelope, deps)?.sign(&self.key)?;
-        let id = entry.id();
-        let verified = self.contract.terms().trust(entry)?;
-        self.log.insert(verified.clone())?;
-        self.last = Some(id);
-        self.seq += 1;
-        Ok(verified)
+        self.sign(Draft::of_envelope(&envelope, deps)?)
     }
 
     /// The cost of the plan that it signed off, in cost units.

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cosmosmesh_log::{Entry, EntryError};
-use cosmosmesh_mission::{CouplingId, Delta, DualVariables, MemberId, MessageId, Payload};
+use cosmosmesh_log::{Entry, EntryError, Kind, Status, Vote};
+use cosmosmesh_mission::{
+    Canonical as _, CouplingId, Delta, DualVariables, Epoch, MemberId, MessageId, Payload, PricesId,
+};
 use cosmosmesh_optimize::coupled::RowKind;
 use cosmosmesh_optimize::method::{
     AllotmentCost, Bounds, Call, Candidate, Fold, MethodName, Recipe, Reply, certifies, fixed,
@@ -19,6 +21,9 @@ use crate::wire::{
 /// on: it differs from the candidate's own by the rounding that one member
 /// takes.
 pub const SETTLED: u32 = 63;
+
+/// How many rounds back an answer may be to count: more than members repeat.
+const KEPT: u32 = 40;
 
 /// Where an agreement stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,8 +72,12 @@ pub struct ClosedRound {
 /// What a message of a member says.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Said {
-    /// An answer in a round, or to a settlement.
-    Reply(Reply),
+    /// An answer in a round, or to a settlement, and the prices that it names.
+    Reply(Reply, Option<PricesId>),
+    /// A closer's vote for a proposal.
+    Vote(Vote),
+    /// A closer's word that it has given up an attempt.
+    Status(Status),
     /// Prices that open a round.
     Opening(Box<DualVariables>),
     /// What the member takes of a coupling, by its rows of it in step order.
@@ -119,7 +128,7 @@ pub fn read(contract: &Contract, entry: &Entry) -> Result<(usize, Said), Misfit>
             let author = entry.header().author.as_str();
             let place = contract.place(author);
             let place = place.ok_or_else(|| Refused::Author(author.to_owned()))?;
-            return Ok((place, Said::Other));
+            return Ok((place, of_closer(contract, entry, place)?));
         }
         read => read?,
     };
@@ -127,7 +136,8 @@ pub fn read(contract: &Contract, entry: &Entry) -> Result<(usize, Said), Misfit>
     let (names, frame) = (contract.names(), contract.frame());
     let said = match envelope.payload {
         Payload::SharedVariables(shared) => {
-            Said::Reply(reply_from_shared(names, frame, place, &shared)?)
+            let reply = reply_from_shared(names, frame, place, &shared)?;
+            Said::Reply(reply, shared.prices)
         }
         Payload::DualVariables(dual) => Said::Opening(Box::new(dual)),
         Payload::PlanDelta(plan) => match plan.delta {
@@ -142,6 +152,28 @@ pub fn read(contract: &Contract, entry: &Entry) -> Result<(usize, Said), Misfit>
         _ => Said::Other,
     };
     Ok((place, said))
+}
+
+/// What a closer says besides proposals.
+fn of_closer(contract: &Contract, entry: &Entry, place: usize) -> Result<Said, Misfit> {
+    let kind = entry.header().kind;
+    let body = |reason| EntryError::Body {
+        kind: kind.0,
+        reason,
+    };
+    let (said, epoch): (Said, Epoch) = match kind {
+        Kind::VOTE => {
+            let vote = Vote::from_cbor(entry.body()).map_err(body)?;
+            (Said::Vote(vote), vote.epoch)
+        }
+        Kind::STATUS => {
+            let status = Status::from_cbor(entry.body()).map_err(body)?;
+            (Said::Status(status), status.epoch)
+        }
+        _ => return Ok(Said::Other),
+    };
+    contract.admit_closer(place, epoch)?;
+    Ok(said)
 }
 
 /// What the messages of a cohort say, without those that were left out.
@@ -161,8 +193,17 @@ pub struct Progress {
     asked: BTreeMap<u32, usize>,
     left_out: BTreeMap<MessageId, LeftOut>,
     phase: Phase,
-    /// The number of the next closing.
+    /// The number of the round that is open.
     next: u32,
+    /// What opens it.
+    opening: Result<Arc<DualVariables>, WireError>,
+    /// The prices that opened each round.
+    prices: BTreeMap<u32, PricesId>,
+    /// Who had said something that the last closing names.
+    heard: BTreeSet<usize>,
+    /// What closings have named: before the present question was put, and since.
+    named: [BTreeSet<MessageId>; 2],
+    agreed: Option<Candidate>,
     rounds: Vec<ClosedRound>,
     plan: Option<Plan>,
 }
@@ -171,16 +212,23 @@ impl Progress {
     /// Before the first message.
     pub fn new(contract: Arc<Contract>) -> Self {
         let fold = Fold::new(contract.frame().clone(), contract.method());
-        Self {
+        let mut first = Self {
             contract,
             fold,
             asked: BTreeMap::new(),
             left_out: BTreeMap::new(),
             phase: Phase::Rounds,
             next: 1,
+            opening: Err(WireError::Round { actual: 0 }),
+            prices: BTreeMap::new(),
+            heard: BTreeSet::new(),
+            named: Default::default(),
+            agreed: None,
             rounds: Vec::new(),
             plan: None,
-        }
+        };
+        first.open(BTreeSet::new());
+        first
     }
 
     /// Where it stands.
@@ -213,12 +261,32 @@ impl Progress {
         self.plan.as_ref()
     }
 
-    /// The message that opens the present round, given what it follows from.
+    /// The number of the open round.
+    pub fn round(&self) -> u32 {
+        self.next
+    }
+
+    /// The members of whom the last closing names something.
+    pub fn heard_of(&self) -> &BTreeSet<usize> {
+        &self.heard
+    }
+
+    /// Whether an earlier closing counted the message, in answer to another question
+    /// than the present one.
+    pub fn has_counted(&self, id: &MessageId) -> bool {
+        self.named[0].contains(id)
+    }
+
+    /// The message that opens the present round, in its first attempt.
     ///
     /// # Errors
     ///
     /// When a number of it does not fit.
-    pub fn opening(&self, cohort: BTreeSet<MessageId>) -> Result<DualVariables, WireError> {
+    pub fn opening(&self) -> Result<&Arc<DualVariables>, WireError> {
+        self.opening.as_ref().map_err(Clone::clone)
+    }
+
+    fn open(&mut self, cohort: BTreeSet<MessageId>) {
         let settle = match self.phase {
             Phase::Settling(at) => Some(at),
             Phase::Rounds | Phase::Agreed => None,
@@ -226,7 +294,7 @@ impl Progress {
         let c = &*self.contract;
         let mut call = self.fold.call().clone();
         call.round = self.next;
-        dual_from_call(
+        let dual = dual_from_call(
             c.names(),
             c.frame(),
             &call,
@@ -234,7 +302,13 @@ impl Progress {
             c.epoch(),
             cohort,
             settle,
-        )
+            self.agreed,
+        );
+        self.opening = dual.map(Arc::new);
+        let prices = self.opening.as_ref().ok().and_then(|dual| dual.id().ok());
+        self.prices.extend(prices.map(|prices| (self.next, prices)));
+        let kept = self.next.saturating_sub(KEPT);
+        self.prices.retain(|round, _| *round >= kept);
     }
 
     /// Closes the present round with the messages of a cohort.
@@ -242,10 +316,14 @@ impl Progress {
     /// The order of the messages does not matter. A message that does not fit
     /// is left out, and reported ([`Progress::left_out`]).
     pub fn close(&mut self, cohort: &BTreeMap<MessageId, &Entry>) {
+        let before = self.phase;
         if self.phase == Phase::Rounds {
             let call = self.fold.call();
             self.asked.insert(call.round, call.full);
         }
+        let ids: BTreeSet<MessageId> = cohort.keys().copied().collect();
+        let authors = cohort.values().map(|entry| entry.header().author.as_str());
+        self.heard = authors.filter_map(|a| self.contract.place(a)).collect();
         let cohort = self.heard(cohort);
         self.next += 1;
         match self.phase {
@@ -253,6 +331,12 @@ impl Progress {
             Phase::Settling(at) => self.close_settlement(at, &cohort),
             Phase::Rounds => self.close_round(&cohort),
         }
+        self.named[1].extend(&ids);
+        if !(matches!(before, Phase::Settling(_)) && before == self.phase) {
+            let [earlier, since] = &mut self.named;
+            earlier.append(since);
+        }
+        self.open(ids);
     }
 
     /// Whether a reply has what its round asked for: a part for each point. A
@@ -276,8 +360,24 @@ impl Progress {
         }
     }
 
+    /// Whether a reply is to the prices that opened its round. An answer to a proposal
+    /// that was not certified is no fault, and does not count; what a member says of
+    /// a settlement is about the candidate, whoever asked.
+    fn of_prices(&self, reply: &Reply, prices: Option<PricesId>) -> bool {
+        reply.terms.is_empty()
+            || prices.is_some() && prices == self.prices.get(&reply.round).copied()
+    }
+
+    /// Whether a member that answers so has the prices that opened its round.
+    pub(crate) fn knows(&self, reply: &Reply, prices: Option<PricesId>) -> bool {
+        prices.is_some() && prices == self.prices.get(&reply.round).copied()
+    }
+
     /// Whether a reply answers the present question itself.
-    pub(crate) fn answers_now(&self, reply: &Reply) -> bool {
+    pub(crate) fn answers_now(&self, reply: &Reply, prices: Option<PricesId>) -> bool {
+        if !self.of_prices(reply, prices) {
+            return false;
+        }
         let call = self.fold.call();
         let settling = matches!(self.phase, Phase::Settling(_));
         let complete = reply.round == call.round && reply.terms.len() == call.full;
@@ -288,24 +388,39 @@ impl Progress {
         let contract = self.contract.clone();
         let mut newest: BTreeMap<usize, Reply> = BTreeMap::new();
         let mut allocations = BTreeMap::new();
-        for entry in cohort.values() {
+        let mut in_order: Vec<&&Entry> = cohort.values().collect();
+        in_order.sort_by_key(|entry| {
+            let header = entry.header();
+            (&header.author, header.boot_epoch, header.seq, entry.id())
+        });
+        // Whose allocations of what follows in its chain are for the candidate that is
+        // to be settled on.
+        let mut settles = None;
+        for entry in in_order {
             let said = read(&contract, entry).and_then(|(i, said)| {
-                if let Said::Reply(reply) = &said {
+                if let Said::Reply(reply, prices) = &said
+                    && (self.knows(reply, *prices) || reply.round > self.next + 1)
+                {
                     self.check_points(reply)?;
                 }
                 Ok((i, said))
             });
             match said {
-                Ok((i, Said::Reply(reply))) => {
+                Ok((i, Said::Reply(reply, prices))) => {
+                    if let Phase::Settling(at) = self.phase {
+                        settles = settled(&reply, at).map(|_| i);
+                    }
                     let newer = newest.get(&i).is_none_or(|old| reply.round > old.round);
-                    if newer && self.answers(&reply) {
+                    if newer && self.of_prices(&reply, prices) && self.answers(&reply) {
                         newest.insert(i, reply);
                     }
                 }
                 Ok((i, Said::Allocation(coupling, quanta))) => {
-                    allocations.insert((i, coupling), quanta);
+                    if settles == Some(i) {
+                        allocations.insert((i, coupling), quanta);
+                    }
                 }
-                Ok((_, Said::Opening(_) | Said::Other)) => {}
+                Ok((_, Said::Opening(_) | Said::Vote(_) | Said::Status(_) | Said::Other)) => {}
                 Err(reason) => {
                     self.left_out.extend(left_out(&contract, entry, reason));
                 }
@@ -396,6 +511,7 @@ impl Progress {
             gap,
             violation,
         });
+        self.agreed = Some(at);
         self.phase = Phase::Agreed;
     }
 

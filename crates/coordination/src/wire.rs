@@ -425,6 +425,7 @@ pub fn dual_from_call(
     epoch: Epoch,
     cohort: BTreeSet<MessageId>,
     settle: Option<Candidate>,
+    agreed: Option<Candidate>,
 ) -> Result<DualVariables, WireError> {
     let layout = Layout::of_frame(names, frame)?;
     count("points", 1, MAX_POINTS, call.points.len())?;
@@ -475,6 +476,7 @@ pub fn dual_from_call(
         contract_id: contract_id.clone(),
         epoch,
         round: Round(call.round),
+        attempt: Attempt(0),
         barrier: main.barrier,
         shares: main.shares,
         spares: main.spares,
@@ -487,6 +489,7 @@ pub fn dual_from_call(
         mean_weight: finite("mean weight", call.mean_weight)?,
         penalties: layout.finite("penalties", &call.penalty)?,
         settle: settle.map(candidate_to_wire),
+        agreed: agreed.map(candidate_to_wire),
         cohort,
     };
     check_call(&dual)?;

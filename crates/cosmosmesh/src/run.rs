@@ -18,7 +18,7 @@ use cosmosmesh_planning::local_problem::{Heading, RecordError, solver, to_record
 use cosmosmesh_planning::mission::Mission;
 use cosmosmesh_planning::scenario::{Resource, Scenario};
 use cosmosmesh_planning::shipped;
-use cosmosmesh_sim::agreement::{self, Ended, Terms, TimedRound};
+use cosmosmesh_sim::agreement::{self, Ended, Mischief, Terms, TimedRound};
 use cosmosmesh_sim::network::UnknownNode;
 use serde::Serialize;
 
@@ -39,6 +39,9 @@ pub struct Options {
     pub check_central: bool,
     /// Rounds after which the agreement is given up.
     pub most_rounds: u32,
+    /// Members that nobody hears any more, and that hear nobody, from so many seconds
+    /// after the start.
+    pub silent: Vec<(MemberId, f64)>,
 }
 
 impl Default for Options {
@@ -50,6 +53,7 @@ impl Default for Options {
             seed: 0,
             check_central: false,
             most_rounds: 60,
+            silent: Vec::new(),
         }
     }
 }
@@ -236,7 +240,20 @@ pub fn run(
         doubted = Some(explain(&coupled).ok().flatten());
         matches!(doubted, Some(None))
     };
-    let ended = agreement::run(&contract, members, &mission.contact_plan, terms, &mut doubt)?;
+    let silent = options.silent.iter();
+    let silent: Vec<(Option<usize>, f64)> = silent
+        .map(|(member, from_s)| (contract.place(member.as_str()), *from_s))
+        .collect();
+    let hears = |i: usize, at_s: f64| {
+        let mut of_member = silent.iter().filter(|(place, _)| *place == Some(i));
+        of_member.all(|(_, from_s)| at_s < *from_s)
+    };
+    let mischief = Mischief {
+        tamper: &mut |_, payload| vec![payload],
+        reach: &|from, to, at_s| hears(from, at_s) && hears(to, at_s),
+    };
+    let plan = &mission.contact_plan;
+    let ended = agreement::run_with(&contract, members, plan, terms, mischief, &mut doubt)?;
     if ended.stopped.is_some() {
         // Prices that run away can leave their range before there is doubt.
         doubted.get_or_insert_with(|| explain(&coupled).ok().flatten());
@@ -324,13 +341,11 @@ fn frame(mission: &Mission, coupled: &Coupled) -> Result<Arc<Frame>, RunError> {
 
 fn contract(mission: &Mission, frame: Arc<Frame>, o: &Options) -> Result<Contract, RunError> {
     let unfit = |e: &dyn std::fmt::Display| RunError::Unfit(e.to_string());
-    let closer = mission
-        .contracts
-        .iter()
-        .flat_map(|c| &c.closers)
-        .next()
-        .ok_or_else(|| RunError::Unfit("no contract of the scenario names a closer".to_owned()))?;
-    let closer = MemberId::new(closer.as_str()).map_err(|e| unfit(&e))?;
+    let closers = mission.closers.iter();
+    let closers: Vec<MemberId> = closers
+        .map(|name| MemberId::new(name.as_str()))
+        .collect::<Result<_, _>>()
+        .map_err(|e| unfit(&e))?;
     let id = ContractId::new(&mission.name.to_string()).map_err(|e| unfit(&e))?;
     let keys: Vec<_> = (0..frame.members.len())
         .map(|index| signing_key(o.seed, index).public())
@@ -340,7 +355,7 @@ fn contract(mission: &Mission, frame: Arc<Frame>, o: &Options) -> Result<Contrac
         Epoch(0),
         frame,
         &keys,
-        &closer,
+        &closers,
         o.method,
         o.gap,
     )?)
@@ -409,17 +424,25 @@ fn finish(
     ended: Ended,
 ) -> Result<Run, RunError> {
     let state = ended.ledger.state();
-    let settled = ended.ledger.settled();
+    let settled = ended.ledger.settled(&state);
     let mut violations = Vec::new();
     let members = contract.members().iter().cloned();
     let logs: Vec<_> = members.zip(ended.logs.clone()).collect();
-    for (member, log) in &logs {
-        if log.digest() != ended.ledger.log().digest() {
+    let gone = |i: usize| ended.gone.contains(&i);
+    for (i, (member, log)) in logs.iter().enumerate() {
+        if gone(i) {
+            violations.push(format!("{member} cannot be reached"));
+        } else if log.digest() != ended.ledger.log().digest() {
             violations.push(format!("the log of {member} is not that of the others"));
         }
     }
-    if let Some((id, why)) = &state.fault {
-        violations.push(format!("closing {id} is at fault: {why}"));
+    for (id, fault) in &state.faults {
+        violations.push(format!("{id} of closer {}: {}", fault.author, fault.why));
+    }
+    for round in &state.conflicts {
+        violations.push(format!(
+            "two cohorts are certified to open round {round}: more closers lie than may"
+        ));
     }
     for (id, left_out) in &state.left_out {
         violations.push(format!(
@@ -440,6 +463,13 @@ fn finish(
     let replayed = state.progress.plan();
     if ended.plan.as_ref() != replayed {
         violations.push("the messages do not lead to the plan that was signed off".to_owned());
+    }
+    if ended.plan.is_some() {
+        for (i, member) in contract.members().iter().enumerate() {
+            if !ended.finals[i] && !gone(i) {
+                violations.push(format!("for {member} the plan is provisional still"));
+            }
+        }
     }
     let central = if options.check_central {
         match central::solve(coupled) {
@@ -484,7 +514,7 @@ fn finish(
         drained_bytes: ended.drained_bytes,
         final_entries: settled.log().len(),
         provisional_entries: ended.ledger.log().len() - settled.log().len(),
-        state_digest: blake3::Hash::from_bytes(settled.state().digest)
+        state_digest: blake3::Hash::from_bytes(state.final_digest)
             .to_hex()
             .to_string(),
         violations,

@@ -7,7 +7,7 @@ use cosmosmesh::run::{Options, Run, run, shipped_scenario, signing_key};
 use cosmosmesh_coordination::contract::Contract;
 use cosmosmesh_coordination::ledger::Ledger;
 use cosmosmesh_log::{Draft, Entry};
-use cosmosmesh_mission::Payload;
+use cosmosmesh_mission::{MemberId, Payload};
 use cosmosmesh_optimize::problem::OpenProblem;
 use cosmosmesh_optimize::seeded::Seeded;
 use cosmosmesh_planning::mission::Mission;
@@ -124,7 +124,7 @@ fn the_state_is_a_function_of_the_set_of_messages() {
     }
     let state = ledger.state();
     assert!(state.missing.contains(&counted));
-    assert_eq!(state.fault, None);
+    assert!(state.faults.is_empty());
     assert_ne!(state.digest, digest);
 }
 
@@ -139,10 +139,9 @@ fn every_member_ends_with_the_same_log_and_what_comes_later_is_provisional() {
         });
         assert!(found.figures.violations.is_empty(), "{:?}", found.figures);
         assert_eq!(found.logs.len(), 4);
-        assert!(found.figures.drained_bytes > 0);
         let contract = found.ledger.contract();
         let digest = |ledger: &Ledger| {
-            let digest = ledger.settled().state().digest;
+            let digest = ledger.state().final_digest;
             blake3::Hash::from_bytes(digest).to_hex().to_string()
         };
         for (member, log) in &found.logs {
@@ -170,7 +169,10 @@ fn every_member_ends_with_the_same_log_and_what_comes_later_is_provisional() {
         ledger.insert(verified).expect("well placed");
         assert_eq!(ledger.log().len(), log.len() + 1);
         assert_eq!(digest(&ledger), found.figures.state_digest);
-        assert_ne!(ledger.state().digest, ledger.settled().state().digest);
+        let state = ledger.state();
+        let settled = ledger.settled(&state);
+        assert_ne!(state.digest, settled.state().digest);
+        assert_eq!(state.final_digest, settled.state().final_digest);
     }
 }
 
@@ -209,23 +211,51 @@ fn prices_that_do_not_follow_from_their_cohort_prove_a_fault() {
     };
     let (_, prices) = d.multipliers.iter_mut().next().expect("a coupling");
     prices.0[0] += 1;
-    let closer = found.ledger.contract().closer();
+    let author = good.header().author.as_str();
+    let closer = found.ledger.contract().place(author).expect("a member");
     let draft = Draft::of_envelope(&envelope, good.header().deps.clone()).expect("a draft");
     let bent = draft.sign(&signing_key(0, closer)).expect("an entry");
     let verified = log.terms().verify(bent.clone()).expect("the closer's");
     // As it looks to someone who has not heard the other.
     let mut ledger = Ledger::of(found.ledger.contract().clone(), log.at(&parents));
-    assert_eq!(ledger.state().fault, None);
+    assert!(ledger.state().faults.is_empty());
     ledger.insert(verified.clone()).expect("well formed");
     let state = ledger.state();
-    assert_eq!(state.fault.expect("a fault").0, bent.id());
-    assert_eq!(state.progress.rounds().len(), 2);
-    // And to someone who has heard both: then neither counts.
+    let fault = &state.faults[&bent.id()];
+    assert!(fault.why.contains("do not follow"), "{}", fault.why);
+    assert_eq!(fault.author.as_str(), author);
+    // And to someone who has heard both: it is named, it forked, and what was certified
+    // stands.
     let mut ledger = Ledger::of(found.ledger.contract().clone(), log.clone());
     ledger.insert(verified).expect("well formed");
     let state = ledger.state();
-    assert!(state.fault.is_some() && state.forks.len() == 1);
-    assert!(state.progress.plan().is_none());
+    assert!(state.faults.contains_key(&bent.id()) && state.forks.len() == 1);
+    assert_eq!(state.progress.plan(), found.ledger.state().progress.plan());
+    assert_eq!(hex(&state.final_digest), found.figures.state_digest);
+}
+
+fn hex(digest: &[u8; 32]) -> String {
+    blake3::Hash::from_bytes(*digest).to_hex().to_string()
+}
+
+#[test]
+fn each_member_may_fall_silent_and_rounds_close_all_the_same() {
+    for silent in ["habitat", "solar_plant", "oxygen_plant", "rover"] {
+        let member = MemberId::new(silent).expect("a name");
+        let found = agree(&Options {
+            silent: vec![(member.clone(), 4.0)],
+            most_rounds: 12,
+            ..Options::default()
+        });
+        assert!(!found.figures.agreed, "{silent}");
+        let state = found.ledger.state();
+        assert!(state.progress.rounds().len() >= 10, "{silent}");
+        assert!(state.faults.is_empty() && state.conflicts.is_empty());
+        let contract = found.ledger.contract();
+        assert_eq!(state.absent(contract), [&member], "{silent}");
+        let gone = format!("{silent} cannot be reached");
+        assert!(found.figures.violations.contains(&gone), "{silent}");
+    }
 }
 
 #[test]

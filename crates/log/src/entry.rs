@@ -33,6 +33,10 @@ impl Kind {
     pub const CHECKPOINT: Self = Self(64);
     /// A [`Revocation`](crate::Revocation) of an author.
     pub const REVOCATION: Self = Self(65);
+    /// A closer's [`Vote`](crate::Vote) for what a round opens with.
+    pub const VOTE: Self = Self(66);
+    /// A closer's [`Status`](crate::Status): it has given up an attempt.
+    pub const STATUS: Self = Self(67);
 }
 
 /// What is signed, body aside.

@@ -70,7 +70,7 @@ pub use limits::{
 };
 pub use log::{EntryIx, ForkProof, Log, Taken};
 pub use state::{AuthorState, LogState, Past};
-pub use statement::{Checkpoint, Revocation};
+pub use statement::{Checkpoint, Revocation, Status, Vote};
 pub use stub::{Stored, Stub};
 pub use terms::{AuthorIx, Quota, Refused, Terms, TermsError, Verified};
 pub use terms_file::TermsFileError;

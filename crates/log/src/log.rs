@@ -440,9 +440,12 @@ impl Log {
         (self.pending.len(), self.pending.bytes())
     }
 
-    /// The parents that entries wait for.
+    /// The parents of entries that wait, as far as nothing is known of them: neither
+    /// attached nor waiting themselves.
     pub fn missing(&self) -> BTreeSet<MessageId> {
-        self.pending.missing()
+        let mut missing = self.pending.parents();
+        missing.retain(|id| !self.by_id.contains_key(id));
+        missing
     }
 
     /// Where an attached entry is.
@@ -492,6 +495,14 @@ impl Log {
     /// How many entries are pruned.
     pub fn pruned(&self) -> usize {
         self.nodes.iter().filter(|node| node.is_pruned()).count()
+    }
+
+    /// The entry at a place as it can be put into another log of these terms, unless
+    /// it is pruned.
+    pub fn verified(&self, ix: EntryIx) -> Option<Verified> {
+        let entry = self.entry(ix)?.clone();
+        let author = self.author(ix);
+        Some(Verified { entry, author })
     }
 
     /// Whether the entry counts: its author had neither forked before it nor
@@ -546,6 +557,35 @@ impl Log {
     /// The last of an author's entries that count: what its next links back to.
     pub fn tip(&self, author: AuthorIx) -> Option<EntryIx> {
         self.chains.get(author.0 as usize)?.trunk.last().copied()
+    }
+
+    /// How many entries of an author count.
+    pub fn counted_of(&self, author: AuthorIx) -> u64 {
+        let chain = self.chains.get(author.0 as usize);
+        chain.map_or(0, |chain| chain.trunk.len() as u64)
+    }
+
+    /// The entries of an author that count, in order.
+    pub fn chain(&self, author: AuthorIx) -> impl Iterator<Item = EntryIx> {
+        let chain = self.chains.get(author.0 as usize);
+        chain
+            .into_iter()
+            .flat_map(|chain| chain.trunk.iter().copied())
+    }
+
+    /// How many entries of its author are before an entry on its chain.
+    pub fn place_in_chain(&self, ix: EntryIx) -> u64 {
+        let mut before = 0;
+        let mut at = self.nodes[ix.at()].back;
+        while let Some(back) = at {
+            let node = &self.nodes[back.at()];
+            before += 1;
+            if node.boot == 0 {
+                return before + node.seq;
+            }
+            at = node.back;
+        }
+        before
     }
 
     /// The entries that no other follows from.

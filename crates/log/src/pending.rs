@@ -106,12 +106,15 @@ impl Pending {
         self.shares.values().map(|share| share.bytes).sum()
     }
 
-    /// The parents that something waits for, sorted.
-    pub(crate) fn missing(&self) -> BTreeSet<MessageId> {
-        let waiting = self
+    /// The parents of what waits, those that wait themselves left out.
+    pub(crate) fn parents(&self) -> BTreeSet<MessageId> {
+        let entries = self
             .shares
             .values()
             .flat_map(|share| share.entries.values());
-        waiting.map(|waiting| waiting.parent).collect()
+        let entries: Vec<_> = entries.map(|waiting| &waiting.verified.entry).collect();
+        let here: BTreeSet<_> = entries.iter().map(|entry| entry.id()).collect();
+        let parents = entries.iter().flat_map(|entry| entry.header().parents());
+        parents.filter(|id| !here.contains(id)).copied().collect()
     }
 }

@@ -1,6 +1,7 @@
-//! What the log itself has to say: revocations and votes for checkpoints.
+//! What is said about the log: revocations, votes for checkpoints, and what closers
+//! say to close a round.
 
-use cosmosmesh_mission::{AuthorId, MessageId, canonical_record};
+use cosmosmesh_mission::{Attempt, AuthorId, Epoch, MessageId, Round, canonical_record};
 
 use crate::entry::{Draft, Kind};
 
@@ -36,6 +37,53 @@ pub struct Checkpoint {
     /// log only compares it between votes.
     pub fold_root: [u8; 32],
 }
+
+/// A closer's vote that a round opens with what `proposal` says.
+///
+/// It must name the proposal among its parents, so that whoever has the vote can
+/// judge it. What votes and statuses amount to is not the log's business: it keeps
+/// and passes them on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Vote {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The round that opens.
+    pub round: Round,
+    /// The attempt that the proposal is of.
+    pub attempt: Attempt,
+    /// The proposal.
+    pub proposal: MessageId,
+}
+
+canonical_record!(Vote {
+    epoch,
+    round,
+    attempt,
+    proposal
+});
+
+/// A closer's word that it votes in no attempt before `attempt` any more, and for
+/// what it has voted last.
+///
+/// It must name that vote among its parents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The epoch.
+    pub epoch: Epoch,
+    /// The round that is to be opened.
+    pub round: Round,
+    /// The first attempt in which it may still vote.
+    pub attempt: Attempt,
+    /// Its last vote in this round, if it has voted.
+    pub vote: Option<MessageId>,
+}
+
+canonical_record!(Status {
+    epoch,
+    round,
+    attempt,
+    vote
+});
 
 /// Bytes of a root, in a type that has an encoding.
 fn root(bytes: [u8; 32]) -> MessageId {
@@ -98,6 +146,32 @@ impl Checkpoint {
         draft.kind = Kind::CHECKPOINT;
         draft.body = cosmosmesh_mission::Canonical::to_cbor(self)?;
         draft.deps.extend(&self.frontier);
+        Ok(())
+    }
+}
+
+impl Vote {
+    /// Puts it into a draft: kind, body, and the proposal among the dependencies.
+    ///
+    /// # Errors
+    /// What has no encoding is not said.
+    pub fn say(&self, draft: &mut Draft) -> Result<(), cosmosmesh_mission::EncodeError> {
+        draft.kind = Kind::VOTE;
+        draft.body = cosmosmesh_mission::Canonical::to_cbor(self)?;
+        draft.deps.push(self.proposal);
+        Ok(())
+    }
+}
+
+impl Status {
+    /// Puts it into a draft: kind, body, and the vote among the dependencies.
+    ///
+    /// # Errors
+    /// What has no encoding is not said.
+    pub fn say(&self, draft: &mut Draft) -> Result<(), cosmosmesh_mission::EncodeError> {
+        draft.kind = Kind::STATUS;
+        draft.body = cosmosmesh_mission::Canonical::to_cbor(self)?;
+        draft.deps.extend(self.vote);
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use crate::cbor::{Canonical, DecodeError, EncodeError, Reader, Refusal, Writer};
 use crate::error::{Invalid, expect_length};
 use crate::hash::{MessageId, PricesId};
 use crate::ids::{ContractId, CouplingId, MemberId};
-use crate::numbers::{Epoch, Finite, FixedVec, Round};
+use crate::numbers::{Attempt, Epoch, Finite, FixedVec, Round};
 
 /// The prices that a round ends with, what the next round asks of every member,
 /// and the messages that both follow from.
@@ -32,6 +32,9 @@ pub struct DualVariables {
     /// The round that these prices open.
     #[serde(alias = "iter_id")]
     pub round: Round,
+    /// How many proposals for this round may have come before this one. It is no
+    /// part of the identity of the prices.
+    pub attempt: Attempt,
     /// The barrier parameter `μ` of the main point; a member's weight multiplies
     /// it.
     pub barrier: Finite,
@@ -65,14 +68,17 @@ pub struct DualVariables {
     pub penalties: BTreeMap<CouplingId, Vec<Finite>>,
     /// The allotment that members are asked to settle on.
     pub settle: Option<CandidateRef>,
+    /// The allotment that all members have signed off: there is a plan, and nothing
+    /// more is asked.
+    pub agreed: Option<CandidateRef>,
     /// The messages that were counted: the cohort.
     #[serde(deserialize_with = "crate::json::unique_set")]
     pub cohort: BTreeSet<MessageId>,
 }
 
 crate::canonical_record!(DualVariables {
-    multipliers, contract_id, epoch, round, barrier, shares, spares, alternatives, full_points,
-    candidates, counted, best, restore, mean_weight, penalties, settle, cohort,
+    multipliers, contract_id, epoch, round, attempt, barrier, shares, spares, alternatives, full_points,
+    candidates, counted, best, restore, mean_weight, penalties, settle, agreed, cohort,
 } check DualVariables::check);
 
 /// Prices at which members are asked besides the main ones.
@@ -224,12 +230,19 @@ crate::canonical_record!(Restore {
 });
 
 impl DualVariables {
-    /// The identity of these prices, by which members say what they answer.
+    /// The identity of these prices, by which members say what they answer. All
+    /// attempts that ask the same for the same cohort have the same.
     ///
     /// # Errors
     /// Prices that break a rule have none.
     pub fn id(&self) -> Result<PricesId, EncodeError> {
-        PricesId::of(self)
+        if self.attempt == Attempt(0) {
+            return PricesId::of(self);
+        }
+        PricesId::of(&Self {
+            attempt: Attempt(0),
+            ..self.clone()
+        })
     }
 
     /// Checks the rules between the fields: all maps by couplings have the

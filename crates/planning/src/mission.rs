@@ -1,6 +1,8 @@
 //! From a scenario to the problems of its assets and the contracts between
 //! them.
 
+use std::collections::BTreeSet;
+
 use cosmosmesh_contact::ContactPlan;
 use cosmosmesh_optimize::problem::{Name, OpenProblem};
 use serde::Serialize;
@@ -41,6 +43,8 @@ pub struct Mission {
     pub contact_plan: ContactPlan,
     /// How the assets talk while they agree.
     pub sync: Sync,
+    /// Who closes the rounds of the agreement, in the order of their turns.
+    pub closers: Vec<Name>,
 }
 
 /// One asset: its problem, and what is needed to read a solution of it. All of
@@ -103,8 +107,6 @@ pub struct Contract {
     /// Who holds a capacity at first; `None` for a balance, or where it comes
     /// from outside.
     pub holder: Option<Name>,
-    /// Who closes rounds.
-    pub closers: Vec<Name>,
     /// What is shared out in each step, in the ports' unit; 0 for a balance.
     pub capacity: Vec<f64>,
 }
@@ -138,7 +140,13 @@ impl Mission {
             )?);
         }
         assets.sort_by(|a, b| a.id.cmp(&b.id));
+        let mut closers: Vec<Name> = file.sync.closers.iter().map(|id| id.to_name()).collect();
+        if closers.is_empty() {
+            let members: BTreeSet<&Name> = contracts.iter().flat_map(|c| &c.members).collect();
+            closers = members.into_iter().take(CLOSERS).cloned().collect();
+        }
         Ok(Self {
+            closers,
             name: file.mission.name.to_name(),
             description: file.mission.description.clone(),
             value_unit: file.mission.value_unit.clone(),
@@ -157,6 +165,9 @@ impl Mission {
         self.assets.iter().find(|a| a.id == *id)
     }
 }
+
+/// How many close rounds where the scenario names none.
+const CLOSERS: usize = 4;
 
 /// Minutes of contact in each step; remainders below the mission's minimum
 /// are not used.
@@ -198,11 +209,6 @@ fn contract(
         names
     };
     let members = names(&c.members);
-    let closers = if c.closers.is_empty() {
-        members.clone()
-    } else {
-        names(&c.closers)
-    };
     Contract {
         id: c.id.to_name(),
         resource: c.resource,
@@ -211,7 +217,6 @@ fn contract(
         members,
         slack: c.slack.to_name(),
         holder: c.holder.as_ref().map(|h| h.to_name()),
-        closers,
         capacity,
     }
 }

@@ -176,6 +176,9 @@ pub struct Sync {
     pub clock_bound_s: NonNegative,
     /// How long an asset takes to answer, in seconds.
     pub compute_s: NonNegative,
+    /// Who closes rounds, in the order of their turns; without any, the first four of
+    /// the assets that share something, by name, or all where there are fewer.
+    pub closers: Vec<At<Id>>,
 }
 
 impl Default for Sync {
@@ -187,6 +190,7 @@ impl Default for Sync {
             overhead_bytes: 200,
             clock_bound_s: not_negative(1.0),
             compute_s: not_negative(1.0),
+            closers: Vec::new(),
         }
     }
 }
@@ -710,9 +714,6 @@ pub struct Coupling {
     /// Who holds a capacity at first and is paid for what others use of it;
     /// without one, somebody outside the scenario.
     pub holder: Option<At<Id>>,
-    /// Who closes rounds; without any, all members.
-    #[serde(default)]
-    pub closers: Vec<At<Id>>,
     /// The capacity; for a capacity only.
     pub capacity: Option<At<Capacity>>,
 }

@@ -51,6 +51,7 @@ pub(crate) fn check(source: &Source, file: &File) -> Check {
         count(span, "tasks", asset.task.len(), MAX_DEVICES)?;
         count(span, "downlinks", asset.downlink.len(), MAX_DEVICES)?;
     }
+    closers(source, file)?;
     let nodes = nodes(source, file)?;
     for orbiter in &file.orbiter {
         require(
@@ -627,7 +628,7 @@ fn members(source: &Source, file: &File, c: &Coupling) -> Check {
             "remove `holder`",
         ));
     }
-    for each in std::iter::once(&c.slack).chain(&c.holder).chain(&c.closers) {
+    for each in std::iter::once(&c.slack).chain(&c.holder) {
         require(
             source,
             each.span(),
@@ -639,6 +640,33 @@ fn members(source: &Source, file: &File, c: &Coupling) -> Check {
                 )
             },
         )?;
+    }
+    Ok(())
+}
+
+/// Closers are assets that share something, each named once.
+fn closers(source: &Source, file: &File) -> Check {
+    let all = &file.sync.closers;
+    for (k, closer) in all.iter().enumerate() {
+        let mut members = file.coupling.iter().flat_map(|c| c.members.iter());
+        require(
+            source,
+            closer.span(),
+            members.any(|m| **m == **closer),
+            || {
+                (
+                    format!("`{}` is no member of any coupling", &**closer),
+                    "name assets that share something".to_owned(),
+                )
+            },
+        )?;
+        let once = all[..k].iter().all(|other| **other != **closer);
+        require(source, closer.span(), once, || {
+            (
+                format!("`{}` closes twice", &**closer),
+                "name it once".to_owned(),
+            )
+        })?;
     }
     Ok(())
 }

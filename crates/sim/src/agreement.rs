@@ -1,16 +1,17 @@
 //! An agreement in virtual time.
 //!
-//! The closer opens a round; each member answers when the prices have reached
-//! it; the round closes when all answers are in, or when those that the
-//! contact plan lets arrive within the round's limit must have come. Who is
-//! not there is carried forward.
+//! Closers and members are the state machines of `coordination`; here their messages
+//! take their time over the contact plan, their timers run, and links are cut. How long
+//! a timer runs comes from the contact plan: an answer that it lets arrive within the
+//! round's limit is waited for, and none beyond.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 
 use cosmosmesh_contact::ContactPlan;
-use cosmosmesh_coordination::closer::Closer;
+use cosmosmesh_coordination::closing::ask::Ask;
+use cosmosmesh_coordination::closing::closer::{Action, Closer, Timer};
 use cosmosmesh_coordination::contract::Contract;
 use cosmosmesh_coordination::ledger::Ledger;
 use cosmosmesh_coordination::member::{Member, MemberError};
@@ -57,8 +58,13 @@ pub struct TimedRound {
 pub struct Ended {
     /// Every entry.
     pub ledger: Ledger,
-    /// The log of each member, after all have met until they hold the same.
+    /// The log of each member, after all that are in reach have met until they hold the
+    /// same.
     pub logs: Vec<Log>,
+    /// Members that nobody can reach in the end.
+    pub gone: Vec<usize>,
+    /// Who holds a certificate that all have signed off the plan.
+    pub finals: Vec<bool>,
     /// What those meetings after the end sent, in bytes; they take no virtual
     /// time, lose nothing, and are not part of `sent`.
     pub drained_bytes: u64,
@@ -100,6 +106,24 @@ pub struct Stopped {
 /// nothing, itself, or whatever a test puts in its place.
 pub type Tamper<'a> = dyn FnMut(usize, Payload) -> Vec<Payload> + 'a;
 
+/// Whether one member's messages get through to another at a time, in seconds since the
+/// start; what the contact plan and chance have to say comes on top.
+pub type Reach<'a> = dyn Fn(usize, usize, f64) -> bool + 'a;
+
+/// What goes wrong in an agreement.
+pub struct Mischief<'a> {
+    /// What becomes of statements.
+    pub tamper: &'a mut Tamper<'a>,
+    /// Which links are cut.
+    pub reach: &'a Reach<'a>,
+}
+
+impl std::fmt::Debug for Mischief<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Mischief").finish_non_exhaustive()
+    }
+}
+
 /// An event, ordered by time and then by when it was planned.
 #[derive(Debug)]
 struct Event {
@@ -113,10 +137,14 @@ enum What {
     /// Entries arrive at a member, each checked by whoever sent it into the
     /// network: all members hold the same keys.
     Arrive(usize, Vec<Verified>),
+    /// Somebody asks a member.
+    Asked(usize, usize, Ask),
     /// A member has finished thinking.
     Act(usize),
-    /// The round must close; of which closing it is.
-    Deadline(u32),
+    /// A closer's timer has passed.
+    Passed(usize, Timer),
+    /// A member has heard nothing new since it knew of that round, so often already.
+    Silence(usize, u32, u32),
 }
 
 impl PartialEq for Event {
@@ -152,44 +180,46 @@ pub fn run(
     terms: Terms,
     watch: &mut dyn FnMut(&TimedRound) -> bool,
 ) -> Result<Ended, UnknownNode> {
-    let honest = &mut |_, payload| vec![payload];
-    run_tampered(contract, members, plan, terms, honest, watch)
+    let none = Mischief {
+        tamper: &mut |_, payload| vec![payload],
+        reach: &|_, _, _| true,
+    };
+    run_with(contract, members, plan, terms, none, watch)
 }
 
-/// The same with members that do not say what they should.
+/// The same with members that do not say what they should, and links that are cut.
 ///
 /// # Errors
 ///
 /// As [`run`].
-pub fn run_tampered(
+pub fn run_with(
     contract: &Arc<Contract>,
     members: Vec<Member>,
     plan: &ContactPlan,
     terms: Terms,
-    tamper: &mut Tamper<'_>,
+    mischief: Mischief<'_>,
     watch: &mut dyn FnMut(&TimedRound) -> bool,
 ) -> Result<Ended, UnknownNode> {
     let names: Vec<String> = contract.members().iter().map(ToString::to_string).collect();
     let network = Network::new(plan, &names, terms.overhead_bytes, terms.loss, terms.seed)?;
+    let closers = contract.closers().iter();
     let mut run = Run {
+        closers: closers
+            .map(|c| (*c, Closer::new(contract.clone(), *c)))
+            .collect(),
         contract: contract.clone(),
         names,
-        closer: Closer::new(contract.clone()),
-        ledger: Ledger::new(contract.clone()),
         network,
         terms,
         queue: BinaryHeap::new(),
         order: 0,
         now_s: terms.start_s,
-        openings: Vec::new(),
-        acknowledged: vec![0; members.len()],
+        call_bytes: 0,
         reply_bytes: vec![0; members.len()],
         thinking: vec![false; members.len()],
         members,
-        tamper,
+        mischief,
         rounds: Vec::new(),
-        closings: 0,
-        ended: false,
     };
     let stopped = run.until_ended(watch).err();
     Ok(run.finish(stopped))
@@ -200,37 +230,42 @@ fn bytes(e: &Verified) -> u64 {
     e.entry().to_bytes().len() as u64
 }
 
-struct Run<'a, 't> {
+struct Run<'t> {
     contract: Arc<Contract>,
     names: Vec<String>,
-    closer: Closer,
-    ledger: Ledger,
+    closers: BTreeMap<usize, Closer>,
     network: Network,
     terms: Terms,
     queue: BinaryHeap<Reverse<Event>>,
     order: u64,
     now_s: f64,
     members: Vec<Member>,
-    tamper: &'a mut Tamper<'t>,
-    /// Every opening so far, and its size.
-    openings: Vec<(Verified, u64)>,
-    /// How many openings each member is known to have.
-    acknowledged: Vec<usize>,
+    mischief: Mischief<'t>,
+    /// Size of the last call.
+    call_bytes: u64,
     /// Size of each member's last answer.
     reply_bytes: Vec<u64>,
     thinking: Vec<bool>,
     rounds: Vec<TimedRound>,
-    closings: u32,
-    ended: bool,
 }
 
-impl Run<'_, '_> {
+impl Run<'_> {
     fn until_ended(&mut self, watch: &mut dyn FnMut(&TimedRound) -> bool) -> Result<(), Stopped> {
-        self.open()?;
+        for c in self.contract.closers().to_vec() {
+            self.prompt(c, None)?;
+        }
+        for i in 0..self.members.len() {
+            self.await_calls(i, 0);
+        }
+        let last_s = self.terms.start_s
+            + self.terms.round_limit_s * f64::from(self.terms.most_rounds) * PATIENCE;
         while let Some(Reverse(event)) = self.queue.pop() {
+            if event.at_s > last_s {
+                break;
+            }
             self.now_s = event.at_s;
-            self.handle(event.what, watch)?;
-            if self.ended {
+            self.handle(event.what)?;
+            if !self.report(watch) || self.is_over() {
                 break;
             }
         }
@@ -254,47 +289,225 @@ impl Run<'_, '_> {
         }
     }
 
-    /// What a member has said is part of the agreement at once.
-    fn record(&mut self, by: usize, said: &Verified) -> Result<(), Stopped> {
-        let taken = self.ledger.insert(said.clone());
-        taken.map_err(self.at(by))?;
-        Ok(())
-    }
-
     fn clock(&self) -> UtcSeconds {
         UtcSeconds(self.now_s.floor() as i64)
     }
 
-    fn open(&mut self) -> Result<(), Stopped> {
-        let c = self.contract.closer();
-        let now = self.clock();
-        let opening = self
-            .closer
-            .open(&mut self.members[c], now)
-            .map_err(self.at(c))?;
-        self.publish(opening)
+    fn since_start_s(&self) -> f64 {
+        self.now_s - self.terms.start_s
     }
 
-    /// Sends an opening to every member, with all those that it may lack, and
-    /// sets the deadline by the contact plan.
-    fn publish(&mut self, opening: Verified) -> Result<(), Stopped> {
-        let c = self.contract.closer();
-        let bytes = bytes(&opening);
-        self.record(c, &opening)?;
-        self.openings.push((opening, bytes));
+    /// Whether messages get through both ways.
+    fn meets(&self, a: usize, b: usize) -> bool {
+        let (reach, at_s) = (self.mischief.reach, self.since_start_s());
+        a == b || reach(a, b, at_s) && reach(b, a, at_s)
+    }
+
+    /// The closer that has come furthest, of those that reach most others.
+    fn hub(&self) -> usize {
+        let reached = |c: usize| {
+            let all = 0..self.members.len();
+            all.filter(|i| self.meets(c, *i)).count()
+        };
+        let round = |c: &Closer| c.progress().map_or(0, |p| p.round());
+        let best = self
+            .closers
+            .iter()
+            .max_by_key(|(c, closer)| (reached(**c), round(closer), Reverse(**c)));
+        *best.expect("a contract has a closer").0
+    }
+
+    /// Tells of the rounds that are closed for the closer that has come furthest.
+    fn report(&mut self, watch: &mut dyn FnMut(&TimedRound) -> bool) -> bool {
+        let closers = self.closers.values();
+        let rounds = closers.filter_map(|c| Some(c.progress()?.rounds()));
+        let most = rounds.max_by_key(|rounds| rounds.len());
+        let closed: Vec<_> = most.map_or(Vec::new(), |all| all[self.rounds.len()..].to_vec());
+        for closed in closed {
+            let round = TimedRound {
+                closed,
+                at_s: self.since_start_s(),
+            };
+            let go_on = watch(&round);
+            self.rounds.push(round);
+            if !go_on {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Whether all that can be reached hold the certificate of a plan, or the rounds are
+    /// used up.
+    fn is_over(&self) -> bool {
+        let most = self.terms.most_rounds;
+        let used_up = self.closers.values().filter_map(|c| c.progress()).any(|p| {
+            let in_rounds = p.phase() == Phase::Rounds;
+            p.round() > 2 * most || in_rounds && p.rounds().len() as u32 >= most
+        });
+        if used_up {
+            return true;
+        }
+        if !self.members.iter().any(Member::is_final) {
+            return false;
+        }
+        let hub = self.hub();
+        let mut there = (0..self.members.len()).filter(|i| self.meets(hub, *i));
+        there.all(|i| self.members[i].is_final())
+    }
+
+    fn handle(&mut self, what: What) -> Result<(), Stopped> {
+        match what {
+            What::Arrive(i, entries) => {
+                let before = self.members[i].newest();
+                for e in &entries {
+                    // A member passes over what does not fit. It is among what the
+                    // ledger leaves out.
+                    let _ = self.members[i].hear(e);
+                }
+                if self.members[i].newest() > before {
+                    self.await_calls(i, 0);
+                }
+                self.prompt(i, None)?;
+                self.think(i);
+            }
+            What::Asked(i, from, ask) => {
+                if let Some(closer) = self.closers.get(&i) {
+                    let entries = closer.answer(from, &ask, self.members[i].log());
+                    self.send(i, from, entries);
+                }
+            }
+            What::Act(i) => {
+                self.thinking[i] = false;
+                let now = self.clock();
+                let tamper = &mut *self.mischief.tamper;
+                let mut voice = |payload| tamper(i, payload);
+                let said = self.members[i].act_in(now, &mut voice);
+                let said = said.map_err(self.at(i))?;
+                self.send_out(i, &said);
+                self.prompt(i, None)?;
+            }
+            What::Passed(c, timer) => self.prompt(c, Some(timer))?,
+            What::Silence(i, round, tries) => {
+                let member = &self.members[i];
+                if member.newest() == round && !member.is_final() {
+                    let ask = member.ask();
+                    let closers = self.contract.closers();
+                    let to = closers[(i + tries as usize) % closers.len()];
+                    self.ask(i, to, ask);
+                    self.await_calls(i, tries + 1);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A member that is a closer looks at what is new, or at a timer that has passed.
+    fn prompt(&mut self, c: usize, timer: Option<Timer>) -> Result<(), Stopped> {
+        let now = self.clock();
+        let tamper = &mut *self.mischief.tamper;
+        let mut voice = |payload| tamper(c, payload);
+        let Some(closer) = self.closers.get_mut(&c) else {
+            return Ok(());
+        };
+        let member = &mut self.members[c];
+        let actions = match timer {
+            Some(timer) => closer.passed(timer, member, now, &mut voice),
+            None if !closer.has_begun() => closer.start(member, now, &mut voice),
+            None => closer.heard(member, now, &mut voice),
+        };
+        let actions = actions.map_err(self.at(c))?;
+        for action in actions {
+            match action {
+                Action::Send { to, entries } => self.send(c, to, entries),
+                Action::Ask { to, ask } => self.ask(c, to, ask),
+                Action::Wait(timer) => {
+                    let wait_s = self.wait_s(c, timer);
+                    self.plan(self.now_s + wait_s, What::Passed(c, timer));
+                }
+            }
+        }
+        // What it says itself it may have to answer.
+        self.think(c);
+        Ok(())
+    }
+
+    fn think(&mut self, i: usize) {
+        if !self.thinking[i] {
+            self.thinking[i] = true;
+            self.plan(self.now_s + self.terms.compute_s, What::Act(i));
+        }
+    }
+
+    fn send(&mut self, from: usize, to: usize, entries: Vec<Verified>) {
+        if entries.is_empty() {
+            return;
+        }
+        let size = entries.iter().map(bytes).sum();
+        if let Some(arrival) = self.carry(from, to, size) {
+            self.plan(arrival, What::Arrive(to, entries));
+        }
+    }
+
+    fn ask(&mut self, from: usize, to: usize, ask: Ask) {
+        if let Some(arrival) = self.carry(from, to, ask.bytes()) {
+            self.plan(arrival, What::Asked(to, from, ask));
+        }
+    }
+
+    /// When bytes arrive, if they do.
+    fn carry(&mut self, from: usize, to: usize, size: u64) -> Option<f64> {
+        let arrival = self.network.send(from, to, size, self.now_s)?;
+        let reach = self.mischief.reach;
+        reach(from, to, self.since_start_s()).then_some(arrival)
+    }
+
+    /// How long a closer's timer runs.
+    fn wait_s(&self, c: usize, timer: Timer) -> f64 {
+        let limit_s = self.terms.round_limit_s;
+        let wait_s = match timer {
+            Timer::Answers { .. } => self.answers_s(c),
+            Timer::Certificate { attempt, .. } => {
+                let once = self.answers_s(c) + 4.0 * self.trip_s(c);
+                return once * f64::from(1 << attempt.min(MOST_DOUBLINGS));
+            }
+            Timer::Repair {
+                after_answers,
+                tries,
+                ..
+            } => {
+                let answers = if after_answers {
+                    self.answers_s(c)
+                } else {
+                    0.0
+                };
+                let trip = 2.0 * self.trip_s(c) + self.terms.clock_bound_s;
+                answers + trip * f64::from(1 << tries.min(MOST_DOUBLINGS))
+            }
+        };
+        wait_s.min(limit_s)
+    }
+
+    /// How long a call to another closer takes at most, as far as it arrives within the
+    /// round's limit.
+    fn trip_s(&self, c: usize) -> f64 {
+        let others = self.contract.closers().iter().filter(|to| **to != c);
+        let trips = others.filter_map(|to| {
+            let there = self.network.expect(c, *to, self.call_bytes, self.now_s);
+            there.map(|t| t - self.now_s)
+        });
+        let limit_s = self.terms.round_limit_s;
+        trips.filter(|t| *t <= limit_s).fold(0.0, f64::max)
+    }
+
+    /// How long it takes until all answers are there that the plan lets arrive within the
+    /// round's limit.
+    fn answers_s(&self, c: usize) -> f64 {
         let limit_s = self.now_s + self.terms.round_limit_s;
         let mut deadline_s = self.now_s;
-        let waits_for_rounding = matches!(self.closer.progress().phase(), Phase::Settling(_));
-        for i in 0..self.members.len() {
-            let missing = &self.openings[self.acknowledged[i]..];
-            let bundle: Vec<Verified> = missing.iter().map(|(e, _)| e.clone()).collect();
-            let size: u64 = missing.iter().map(|(_, b)| b).sum();
-            if i == c {
-                self.plan(self.now_s, What::Arrive(i, bundle));
-                continue;
-            }
-            // What the plan promises, whether or not this copy is lost.
-            let there = self.network.expect(c, i, size, self.now_s);
+        for i in (0..self.members.len()).filter(|i| *i != c) {
+            // What the plan promises, whether or not it is lost.
+            let there = self.network.expect(c, i, self.call_bytes, self.now_s);
             let estimate = self.reply_bytes[i].max(self.guess_bytes(i));
             let back = there.and_then(|t| {
                 self.network
@@ -303,22 +516,16 @@ impl Run<'_, '_> {
             if let Some(back) = back.filter(|b| *b <= limit_s) {
                 deadline_s = deadline_s.max(back);
             }
-            if let Some(arrival) = self.network.send(c, i, size, self.now_s) {
-                self.plan(arrival, What::Arrive(i, bundle));
-            }
         }
+        let progress = self.closers[&c].progress();
+        let settling = progress.is_some_and(|p| matches!(p.phase(), Phase::Settling(_)));
         // The slack members of a settlement answer after the others.
-        let trips = if waits_for_rounding { 2.0 } else { 1.0 };
+        let trips = if settling { 2.0 } else { 1.0 };
         let wait = (deadline_s - self.now_s) * trips
             + self.terms.clock_bound_s
             + self.terms.compute_s * trips
             + 0.25 * (deadline_s - self.now_s);
-        let closing = self.closings;
-        self.plan(
-            self.now_s + wait.min(self.terms.round_limit_s),
-            What::Deadline(closing),
-        );
-        Ok(())
+        wait.min(self.terms.round_limit_s)
     }
 
     /// About how large the first answer of a member will be.
@@ -327,76 +534,29 @@ impl Run<'_, '_> {
         5 * m * (m + 1) / 2 + 200
     }
 
-    fn handle(
-        &mut self,
-        what: What,
-        watch: &mut dyn FnMut(&TimedRound) -> bool,
-    ) -> Result<(), Stopped> {
-        match what {
-            What::Arrive(i, entries) => {
-                for e in &entries {
-                    // A member passes over what does not fit. It is among what the
-                    // ledger leaves out.
-                    let _ = self.members[i].hear(e);
-                    if i == self.contract.closer() {
-                        self.note_acknowledgement(e);
-                    }
-                }
-                if !self.thinking[i] {
-                    self.thinking[i] = true;
-                    self.plan(self.now_s + self.terms.compute_s, What::Act(i));
-                }
-            }
-            What::Act(i) => {
-                self.thinking[i] = false;
-                let now = self.clock();
-                let tamper = &mut *self.tamper;
-                let mut voice = |payload| tamper(i, payload);
-                let said = self.members[i].act_in(now, &mut voice);
-                let said = said.map_err(self.at(i))?;
-                self.send_out(i, &said)?;
-            }
-            What::Deadline(closing) => {
-                // A deadline only prompts; one that was overtaken says nothing.
-                if closing == self.closings {
-                    return self.close(watch);
-                }
-                return Ok(());
-            }
+    /// A member that is no closer asks when it hears nothing new for long: two rounds,
+    /// and twice as long each time.
+    fn await_calls(&mut self, i: usize, tries: u32) {
+        if self.closers.contains_key(&i) || self.members[i].is_final() {
+            return;
         }
-        self.closer.look(self.members[self.contract.closer()].log());
-        if self.closer.answered().iter().all(|a| *a)
-            && self.closer.progress().phase() != Phase::Agreed
-        {
-            self.close(watch)?;
-        }
-        Ok(())
-    }
-
-    /// The prices that an answer names are there; so are all earlier ones.
-    fn note_acknowledgement(&mut self, e: &Verified) {
-        let Ok(e) = e.entry().envelope() else { return };
-        if let (Payload::SharedVariables(s), Some(i)) =
-            (&e.payload, self.contract.place(e.author.as_str()))
-        {
-            self.acknowledged[i] = self.acknowledged[i]
-                .max(s.round.0 as usize)
-                .min(self.openings.len());
-        }
+        let first = self.contract.closers()[0];
+        let twice = 2.0 * self.answers_s(first);
+        let wait_s = twice * f64::from(1 << tries.min(MOST_DOUBLINGS));
+        let newest = self.members[i].newest();
+        self.plan(self.now_s + wait_s, What::Silence(i, newest, tries));
     }
 
     /// Sends what a member says, and what it said and nobody has closed with yet.
-    fn send_out(&mut self, from: usize, said: &[Verified]) -> Result<(), Stopped> {
+    fn send_out(&mut self, from: usize, said: &[Verified]) {
         if said.is_empty() {
-            return Ok(());
+            return;
         }
-        let c = self.contract.closer();
-        // Everything goes to the closer; allocations to all members of the
+        // Everything goes to the closers; allocations to all members of the
         // coupling as well. Messages for one receiver travel together.
         let mut bundles: BTreeMap<usize, Vec<Verified>> = BTreeMap::new();
         let unheard: Vec<Verified> = self.members[from].unheard().cloned().collect();
         for e in said {
-            self.record(from, e)?;
             let Ok(envelope) = e.entry().envelope() else {
                 continue;
             };
@@ -406,28 +566,23 @@ impl Run<'_, '_> {
                         continue;
                     };
                     for to in self.touching(coupling.as_str()) {
-                        if to != c {
-                            bundles.entry(to).or_default().push(e.clone());
-                        }
+                        bundles.entry(to).or_default().push(e.clone());
                     }
                 }
                 _ => self.reply_bytes[from] = bytes(e),
             }
         }
-        if !unheard.is_empty() {
-            bundles.insert(c, unheard);
+        for c in self.contract.closers() {
+            let bundle = bundles.entry(*c).or_default();
+            let again = unheard.iter().map(|e| e.entry().id());
+            let again: BTreeSet<_> = again.collect();
+            bundle.retain(|e| !again.contains(&e.entry().id()));
+            bundle.splice(..0, unheard.iter().cloned());
         }
+        bundles.remove(&from);
         for (to, bundle) in bundles {
-            if to == from {
-                self.plan(self.now_s, What::Arrive(to, bundle));
-                continue;
-            }
-            let size = bundle.iter().map(bytes).sum();
-            if let Some(arrival) = self.network.send(from, to, size, self.now_s) {
-                self.plan(arrival, What::Arrive(to, bundle));
-            }
+            self.send(from, to, bundle);
         }
-        Ok(())
     }
 
     fn touching(&self, coupling: &str) -> Vec<usize> {
@@ -442,52 +597,23 @@ impl Run<'_, '_> {
             .collect()
     }
 
-    fn close(&mut self, watch: &mut dyn FnMut(&TimedRound) -> bool) -> Result<(), Stopped> {
-        self.closings += 1;
-        let c = self.contract.closer();
-        let now = self.clock();
-        let known = self.closer.progress().rounds().len();
-        let opening = self
-            .closer
-            .close(&mut self.members[c], now)
-            .map_err(self.at(c))?;
-        let rounds = self.closer.progress().rounds();
-        if rounds.len() > known {
-            let round = TimedRound {
-                closed: rounds[rounds.len() - 1].clone(),
-                at_s: self.now_s - self.terms.start_s,
-            };
-            let go_on = watch(&round);
-            self.rounds.push(round);
-            if !go_on {
-                self.ended = true;
-                return self.record(c, &opening);
-            }
-        }
-        let agreed = self.closer.progress().phase() == Phase::Agreed;
-        if agreed
-            || self.closings >= 2 * self.terms.most_rounds
-            || (self.rounds.len() as u32 >= self.terms.most_rounds
-                && self.closer.progress().phase() == Phase::Rounds)
-        {
-            self.ended = true;
-            return self.record(c, &opening);
-        }
-        self.publish(opening)
-    }
-
-    /// Lets every member meet the closer, until all hold the same.
-    fn drain(&mut self) -> u64 {
-        let c = self.contract.closer();
+    /// Lets every member that can be reached meet one closer, until all hold the same.
+    fn drain(&mut self, hub: usize) -> u64 {
+        let there: Vec<usize> = (0..self.members.len())
+            .filter(|i| self.meets(hub, *i))
+            .collect();
         let mut bytes = 0;
         for pass in 0..MOST_PASSES {
-            let digest = self.members[c].log().digest();
-            if self.members.iter().all(|m| m.log().digest() == digest) {
+            let digest = self.members[hub].log().digest();
+            if there
+                .iter()
+                .all(|i| self.members[*i].log().digest() == digest)
+            {
                 break;
             }
-            for i in (0..self.members.len()).filter(|i| *i != c) {
+            for i in there.iter().copied().filter(|i| *i != hub) {
                 let mut pair = self.members.iter_mut().enumerate();
-                let mut pair = pair.by_ref().filter(|(k, _)| *k == c || *k == i);
+                let mut pair = pair.by_ref().filter(|(k, _)| *k == hub || *k == i);
                 if let (Some((_, a)), Some((_, b))) = (pair.next(), pair.next()) {
                     let mut salt = [0; 16];
                     salt[..8].copy_from_slice(&self.terms.seed.to_be_bytes());
@@ -500,14 +626,18 @@ impl Run<'_, '_> {
     }
 
     fn finish(mut self, stopped: Option<Stopped>) -> Ended {
-        let drained_bytes = self.drain();
-        let progress = self.closer.progress();
+        let hub = self.hub();
+        let drained_bytes = self.drain(hub);
+        let progress = self.closers[&hub].progress().cloned();
+        let gone = (0..self.members.len()).filter(|i| !self.meets(hub, *i));
         Ended {
-            plan: progress.plan().cloned(),
+            plan: progress.as_ref().and_then(|p| p.plan().cloned()),
+            gone: gone.collect(),
+            finals: self.members.iter().map(Member::is_final).collect(),
             stopped,
             refused: self.members.iter().map(Member::unsaid).collect(),
-            lower: progress.bounds().lower(),
-            price: progress.call().points[0].price.clone(),
+            lower: progress.as_ref().and_then(|p| p.bounds().lower()),
+            price: progress.map_or(Vec::new(), |p| p.call().points[0].price.clone()),
             x: self
                 .members
                 .iter()
@@ -517,7 +647,7 @@ impl Run<'_, '_> {
             carried: self.network.carried().clone(),
             virtual_time_s: self.now_s - self.terms.start_s,
             rounds: self.rounds,
-            ledger: self.ledger,
+            ledger: Ledger::of(self.contract, self.members[hub].log().clone()),
             logs: self.members.iter().map(|m| m.log().clone()).collect(),
             drained_bytes,
         }
@@ -527,6 +657,10 @@ impl Run<'_, '_> {
 /// How often all meet the closer at most. Twice is enough: once to bring it all, once
 /// to take it home.
 const MOST_PASSES: u64 = 4;
+/// How often a wait is doubled at most.
+const MOST_DOUBLINGS: u32 = 6;
+/// How many times the limits of all rounds an agreement may take before it is given up.
+const PATIENCE: f64 = 4.0;
 
 /// Two members exchange what their logs do not share; says how many bytes it took.
 fn meet(members: &mut [&mut Member; 2], salt: Salt) -> u64 {

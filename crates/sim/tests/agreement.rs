@@ -13,14 +13,19 @@ use cosmosmesh_optimize::families::{self, Family};
 use cosmosmesh_optimize::local::SolverName;
 use cosmosmesh_optimize::method::{Frame, MethodName};
 use cosmosmesh_optimize::seeded::Seeded;
-use cosmosmesh_sim::agreement::{Ended, Tamper, Terms, run_tampered};
+use cosmosmesh_sim::agreement::{Ended, Mischief, Reach, Tamper, Terms, run_with};
 
 /// The member that does not say what it should.
 const LIAR: usize = 3;
 const ROUNDS: u32 = 40;
 
 /// Four members that always see each other, a second of light apart.
-fn agree(method: MethodName, tamper: &mut Tamper<'_>) -> Ended {
+fn agree<'a>(method: MethodName, tamper: &'a mut Tamper<'a>) -> Ended {
+    agree_over(method, tamper, &|_, _, _| true)
+}
+
+/// The same where links are cut.
+fn agree_over<'a>(method: MethodName, tamper: &'a mut Tamper<'a>, reach: &'a Reach<'a>) -> Ended {
     let problem = families::instance(Family::Strong, 1, 4, 6).expect("an instance");
     let names: Vec<_> = problem.members.iter().map(|m| m.problem.id()).collect();
     let frame = Frame::new(&problem, |_| None, |_| Some(names[0].clone())).expect("a frame");
@@ -31,7 +36,10 @@ fn agree(method: MethodName, tamper: &mut Tamper<'_>) -> Ended {
         Epoch(1),
         Arc::new(frame),
         &keys,
-        &MemberId::new(names[0].as_str()).expect("a name"),
+        &names
+            .iter()
+            .map(|n| MemberId::new(n.as_str()).expect("a name"))
+            .collect::<Vec<_>>(),
         method,
         1e-3,
     );
@@ -67,20 +75,33 @@ fn agree(method: MethodName, tamper: &mut Tamper<'_>) -> Ended {
         Member::new(contract.clone(), i, m, commitment, SolverName::Auto, key(i)).expect("a member")
     });
     let members = members.collect();
-    run_tampered(&contract, members, &plan, terms, tamper, &mut |_| true).expect("nodes")
+    let mischief = Mischief { tamper, reach };
+    run_with(&contract, members, &plan, terms, mischief, &mut |_| true).expect("nodes")
 }
 
 /// What every run must have: a state that the messages lead to, and no fault but
 /// the liar's.
 fn sound(ended: &Ended, name: &str) {
     let state = ended.ledger.state();
-    for log in &ended.logs {
-        assert_eq!(log.digest(), ended.ledger.log().digest(), "{name}");
+    for (i, log) in ended.logs.iter().enumerate() {
+        let gone = ended.gone.contains(&i);
+        assert!(
+            gone || log.digest() == ended.ledger.log().digest(),
+            "{name}"
+        );
     }
-    assert_eq!(state.fault, None, "{name}");
+    assert!(state.conflicts.is_empty(), "{name}");
+    for fault in state.faults.values() {
+        assert_eq!(fault.author.as_str(), "member-003", "{name}: {}", fault.why);
+    }
     assert_eq!(state.progress.plan(), ended.plan.as_ref(), "{name}");
     for left_out in state.left_out.values() {
-        assert_eq!(left_out.author.as_str(), "member-003", "{name}");
+        assert_eq!(
+            left_out.author.as_str(),
+            "member-003",
+            "{name}: {}",
+            left_out.reason
+        );
     }
     for (i, refused) in ended.refused.iter().enumerate() {
         assert!(
@@ -209,4 +230,84 @@ fn noise_within_range_ends_without_panic() {
             );
         }
     }
+}
+
+/// What a closer can do to what it proposes.
+fn propose_badly(kind: u32, dual: &cosmosmesh_mission::DualVariables) -> Vec<Payload> {
+    let mut other = dual.clone();
+    match kind {
+        // Wrong prices.
+        0 => other.multipliers.values_mut().for_each(|v| v[0] += 1),
+        // A round or an attempt that is not its turn.
+        1 => other.attempt.0 += 1,
+        2 => other.round.0 += 5,
+        // A cohort that it does not have.
+        3 => drop(other.cohort.insert(cosmosmesh_mission::MessageId([9; 32]))),
+        // Two proposals for one attempt.
+        4 => {
+            other.attempt.0 += 1;
+            return vec![
+                Payload::DualVariables(dual.clone()),
+                Payload::DualVariables(other),
+            ];
+        }
+        // Nothing at all.
+        _ => return vec![],
+    }
+    vec![Payload::DualVariables(other)]
+}
+
+#[test]
+fn a_closer_that_proposes_what_it_should_not_is_named_and_the_others_agree() {
+    for kind in 0..6 {
+        let mut tamper = |i: usize, e: Payload| match &e {
+            Payload::DualVariables(dual) if i == LIAR => propose_badly(kind, dual),
+            _ => vec![e],
+        };
+        let ended = agree(MethodName::Aladin, &mut tamper);
+        let name = format!("kind {kind}");
+        sound(&ended, &name);
+        assert!(ended.plan.is_some() && ended.stopped.is_none(), "{name}");
+        assert!(ended.finals.iter().all(|f| *f), "{name}");
+        let state = ended.ledger.state();
+        assert_eq!(state.faults.is_empty(), kind == 5, "{name}");
+        let later = state.opened.iter().any(|c| c.attempt > 0);
+        assert!(later || kind == 4, "{name}");
+    }
+}
+
+#[test]
+fn whoever_falls_silent_for_good_rounds_close_and_the_state_says_who_is_missing() {
+    for silent in 0..4 {
+        for from_s in [0.0, 6.0] {
+            let reach =
+                |a: usize, b: usize, at_s: f64| at_s < from_s || (a != silent && b != silent);
+            let ended = agree_over(MethodName::Aladin, &mut |_, e| vec![e], &reach);
+            let name = format!("{silent} from {from_s} s");
+            sound(&ended, &name);
+            assert_eq!(ended.gone, [silent], "{name}");
+            assert!(ended.stopped.is_none() && ended.plan.is_none(), "{name}");
+            let state = ended.ledger.state();
+            // Once a plan is to be settled on, the same is asked again and again.
+            assert!(state.opened.len() > ROUNDS as usize, "{name}");
+            let absent: Vec<_> = state
+                .absent(ended.ledger.contract())
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            assert_eq!(absent, [format!("member-00{silent}")], "{name}");
+            // It is not waited for as a proposer again and again.
+            let later = state.opened.iter().filter(|c| c.attempt > 0).count();
+            assert!(later <= 3, "{name}: {later} later attempts");
+        }
+    }
+}
+
+#[test]
+fn two_that_fall_silent_stop_the_rounds_and_nothing_else() {
+    let reach = |a: usize, b: usize, at_s: f64| at_s < 10.0 || (a < 2 && b < 2);
+    let ended = agree_over(MethodName::Aladin, &mut |_, e| vec![e], &reach);
+    assert!(ended.plan.is_none() && ended.stopped.is_none());
+    assert!(ended.rounds.len() < ROUNDS as usize);
+    assert!(ended.ledger.state().faults.is_empty());
 }

@@ -21,7 +21,7 @@ const MAX_CONTRACT_BYTES: u64 = 64 << 20;
 /// Compute the state of the agreement from its log, in any order of entries.
 ///
 /// The folder holds, beside the log, the contract (`contract.cbor`), as `run --out`
-/// writes them. Exits with 1 if a closing is at fault or two orders lead to
+/// writes them. Exits with 1 if a closer is at fault or two orders lead to
 /// different states.
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
@@ -58,33 +58,43 @@ pub(crate) fn run(a: &ReplayArgs) -> Result<ExitCode, Failure> {
         log = past(&a.dir, &log, start)?;
     }
     let ledger = Ledger::of(contract.clone(), log);
-    // What one entry follows from is asked for as it is; of a whole log, what is
-    // final.
-    let read = |ledger: &Ledger| match a.at {
-        Some(_) => ledger.state(),
-        None => ledger.settled().state(),
-    };
-    let state = read(&ledger);
+    let state = ledger.state();
     let entries = ledger.log().len();
-    let settled = ledger.settled().log().len();
+    let settled = ledger.settled(&state).log().len();
     let mut random = Seeded::new(a.seed);
     let mut digests = BTreeSet::from([state.digest]);
     for _ in 0..a.shuffle {
         let shuffled = shuffled(&a.dir, ledger.log(), &mut random)?;
-        digests.insert(read(&Ledger::of(contract.clone(), shuffled)).digest);
+        digests.insert(Ledger::of(contract.clone(), shuffled).state().digest);
     }
-    let fault = state.fault.as_ref();
-    let fault = fault.map(|(id, why)| format!("closing {id} is at fault: {why}"));
+    // What one entry follows from is asked for as it is; of a whole log, what is
+    // final.
+    let digest = if a.at.is_some() {
+        state.digest
+    } else {
+        state.final_digest
+    };
+    let attempts = state.opened.iter().map(|opened| opened.attempt);
+    let later = attempts.filter(|attempt| *attempt > 0).count();
+    let faults: Vec<String> = state
+        .faults
+        .iter()
+        .map(|(id, fault)| format!("{id} of closer {}: {}", fault.author, fault.why))
+        .collect();
+    let absent: Vec<_> = state.absent(&contract).into_iter().cloned().collect();
     if a.json {
         let report = json!({
-            "state_digest": hex(&state.digest),
+            "state_digest": hex(&digest),
             "entries": entries,
             "final_entries": settled,
             "provisional_entries": entries - settled,
             "rounds": state.progress.rounds().len(),
             "agreed": state.progress.phase() == Phase::Agreed,
             "certified_relative_gap": state.progress.plan().and_then(|p| p.gap),
-            "fault": fault,
+            "opened": state.opened.len(),
+            "opened_in_a_later_attempt": later,
+            "absent": absent,
+            "faults": faults,
             "left_out": state.left_out.keys().collect::<Vec<_>>(),
             "orders": u64::from(a.shuffle) + 1,
             "digests": digests.len(),
@@ -98,7 +108,7 @@ pub(crate) fn run(a: &ReplayArgs) -> Result<ExitCode, Failure> {
             entries - settled,
             state.progress.rounds().len(),
             standing(&state),
-            hex(&state.digest),
+            hex(&digest),
         ));
         if a.shuffle > 0 {
             let orders = u64::from(a.shuffle) + 1;
@@ -107,11 +117,11 @@ pub(crate) fn run(a: &ReplayArgs) -> Result<ExitCode, Failure> {
                 "{orders} orders of entries lead to {found} state(s)\n"
             ));
         }
-        if let Some(fault) = &fault {
+        for fault in &faults {
             crate::print(&format!("{fault}\n"));
         }
     }
-    Ok(if fault.is_none() && digests.len() == 1 {
+    Ok(if faults.is_empty() && digests.len() == 1 {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(1)

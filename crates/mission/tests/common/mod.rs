@@ -385,6 +385,7 @@ pub fn dual_variables() -> impl Strategy<Value = DualVariables> {
                     contract_id,
                     epoch: Epoch(epoch),
                     round: Round(round),
+                    attempt: Attempt(round % 3),
                     barrier: main.barrier,
                     shares: main.shares,
                     spares: main.spares,
@@ -397,6 +398,7 @@ pub fn dual_variables() -> impl Strategy<Value = DualVariables> {
                     mean_weight,
                     penalties,
                     settle,
+                    agreed: best,
                     cohort,
                 }
             },

@@ -12,9 +12,11 @@ use crate::method::frame::Frame;
 use crate::method::{AllotmentCost, Call, Candidate, Counted, DualValue, MethodName, Reply, Terms};
 
 mod allot;
+mod aside;
 mod first;
 mod pack;
 
+pub use aside::Aside;
 use pack::{Packing, Record};
 
 /// Rounds whose calls a member keeps and whose values it sends again.

@@ -30,7 +30,7 @@ mod frame;
 mod qp;
 mod sums;
 
-pub use agent::{Agent, AgentError, Exchange};
+pub use agent::{Agent, AgentError, Aside, Exchange};
 pub use bounds::{Bounds, Candidate, certifies};
 pub(crate) use drive::run;
 pub use drive::{Drive, DriveError, Outcome, RoundLog, solve};
