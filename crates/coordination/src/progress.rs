@@ -14,7 +14,8 @@ use cosmosmesh_optimize::method::{
 
 use crate::contract::{Contract, Refused};
 use crate::wire::{
-    WireError, call_from_dual, check_allocation, count, dual_from_call, reply_from_shared,
+    WireError, call_from_dual, candidate_to_wire, check_allocation, count, dual_from_call,
+    reply_from_shared,
 };
 
 /// The candidate number under which members give the cost of what they settle
@@ -302,9 +303,9 @@ impl Progress {
             c.epoch(),
             cohort,
             settle,
-            self.agreed,
         );
-        self.opening = dual.map(Arc::new);
+        let agreed = self.agreed.map(candidate_to_wire);
+        self.opening = dual.map(|dual| Arc::new(DualVariables { agreed, ..dual }));
         let prices = self.opening.as_ref().ok().and_then(|dual| dual.id().ok());
         self.prices.extend(prices.map(|prices| (self.next, prices)));
         let kept = self.next.saturating_sub(KEPT);

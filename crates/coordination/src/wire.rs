@@ -425,7 +425,6 @@ pub fn dual_from_call(
     epoch: Epoch,
     cohort: BTreeSet<MessageId>,
     settle: Option<Candidate>,
-    agreed: Option<Candidate>,
 ) -> Result<DualVariables, WireError> {
     let layout = Layout::of_frame(names, frame)?;
     count("points", 1, MAX_POINTS, call.points.len())?;
@@ -489,7 +488,7 @@ pub fn dual_from_call(
         mean_weight: finite("mean weight", call.mean_weight)?,
         penalties: layout.finite("penalties", &call.penalty)?,
         settle: settle.map(candidate_to_wire),
-        agreed: agreed.map(candidate_to_wire),
+        agreed: None,
         cohort,
     };
     check_call(&dual)?;
@@ -803,7 +802,8 @@ fn recipe_from_wire(recipe: &mission::Recipe) -> Recipe {
     }
 }
 
-fn candidate_to_wire(at: Candidate) -> CandidateRef {
+/// A candidate as messages name it.
+pub(crate) fn candidate_to_wire(at: Candidate) -> CandidateRef {
     CandidateRef {
         round: Round(at.round),
         index: at.index,

@@ -23,7 +23,7 @@ fn contract() -> Contract {
         Epoch(1),
         Arc::new(frame),
         &keys,
-        &MemberId::new(first.as_str()).expect("a name"),
+        &[MemberId::new(first.as_str()).expect("a name")],
         MethodName::Aladin,
         1e-3,
     )

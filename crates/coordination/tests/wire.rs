@@ -58,16 +58,7 @@ fn send_call(
         contract_id, epoch, ..
     } = head();
     let cohort = BTreeSet::from([MessageId([2; 32])]);
-    let dual = dual_from_call(
-        names,
-        frame,
-        call,
-        &contract_id,
-        epoch,
-        cohort,
-        settle,
-        settle,
-    );
+    let dual = dual_from_call(names, frame, call, &contract_id, epoch, cohort, settle);
     let bytes = dual.expect("a message").to_cbor().expect("valid");
     let dual = DualVariables::from_cbor(&bytes).expect("canonical");
     let read = call_from_dual(names, frame, &dual).expect("a call");
@@ -494,7 +485,6 @@ fn calls_that_messages_cannot_carry_are_refused() {
             &contract_id,
             epoch,
             BTreeSet::new(),
-            None,
             None,
         )
         .expect_err("must be refused")

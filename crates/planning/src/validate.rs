@@ -51,7 +51,6 @@ pub(crate) fn check(source: &Source, file: &File) -> Check {
         count(span, "tasks", asset.task.len(), MAX_DEVICES)?;
         count(span, "downlinks", asset.downlink.len(), MAX_DEVICES)?;
     }
-    closers(source, file)?;
     let nodes = nodes(source, file)?;
     for orbiter in &file.orbiter {
         require(
@@ -97,7 +96,7 @@ pub(crate) fn check(source: &Source, file: &File) -> Check {
     for each in &file.asset {
         asset(source, file, &nodes, steps, each)?;
     }
-    Ok(())
+    closers(source, file)
 }
 
 fn require(

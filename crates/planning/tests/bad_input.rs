@@ -336,6 +336,22 @@ const CASES: &[Case] = &[
         says: "no place",
         remedy: "site or an orbiter",
     },
+    Case {
+        scenario: "shackleton_relay",
+        from: "closers = [\"habitat\"",
+        to: "closers = [\"dsn\"",
+        at: "closers = [\"dsn\"",
+        says: "`dsn` is no member of any coupling",
+        remedy: "assets that share something",
+    },
+    Case {
+        scenario: "shackleton_relay",
+        from: "closers = [\"habitat\"",
+        to: "closers = [\"rover_1\"",
+        at: "closers = [\"rover_1\"",
+        says: "`rover_1` closes twice",
+        remedy: "once",
+    },
 ];
 
 #[test]

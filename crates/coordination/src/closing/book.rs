@@ -363,7 +363,7 @@ impl Book {
             return Err("it does not follow from what it votes for".to_owned());
         }
         let found = self.proposals.get(&proposal);
-        if !found.is_some_and(|p| p.attempt == attempt) {
+        if found.is_none_or(|p| p.attempt != attempt) {
             return Err(format!(
                 "it votes for {proposal}, which is no valid proposal of attempt {attempt} to open round {}",
                 self.round

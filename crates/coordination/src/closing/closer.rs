@@ -421,7 +421,7 @@ impl Closer {
         };
         let said = member.say_status(&status, now)?;
         self.attempt = attempt;
-        self.to_closers(&said);
+        self.tell_closers(&said);
         self.actions
             .push(Action::Wait(Timer::Certificate { round, attempt }));
         self.await_repair(false);
@@ -449,7 +449,7 @@ impl Closer {
         };
         let said = member.say_vote(&vote, now)?;
         self.voted = Some((attempt, said.entry().id()));
-        self.to_closers(&said);
+        self.tell_closers(&said);
         if attempt > self.attempt {
             self.attempt = attempt;
             self.actions
@@ -536,7 +536,7 @@ impl Closer {
         calls
     }
 
-    fn to_closers(&mut self, said: &Verified) {
+    fn tell_closers(&mut self, said: &Verified) {
         for to in self.contract.closers().iter().filter(|to| **to != self.me) {
             self.outbox.entry(*to).or_default().push(said.clone());
         }

@@ -337,8 +337,8 @@ impl World {
                     (None, 1) => vote.attempt.0 += 1,
                     // For another proposal, if there is one.
                     _ => {
-                        let others = self.closers[c].book().proposals().keys();
-                        let other = others.filter(|id| **id != vote.proposal).last().copied();
+                        let mut others = self.closers[c].book().proposals().keys();
+                        let other = others.rfind(|id| **id != vote.proposal).copied();
                         vote.proposal = other.unwrap_or(vote.proposal);
                     }
                 }
