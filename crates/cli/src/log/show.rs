@@ -66,6 +66,8 @@ fn kind(kind: Kind) -> String {
     match kind {
         Kind::CHECKPOINT => "checkpoint".into(),
         Kind::REVOCATION => "revocation".into(),
+        Kind::VOTE => "vote".into(),
+        Kind::STATUS => "status".into(),
         Kind(number) => NAMES
             .get(usize::try_from(number).unwrap_or(usize::MAX))
             .map_or_else(|| format!("kind {number}"), |name| (*name).into()),
