@@ -3,7 +3,8 @@
 //! A member does not hold what prices follow from, and does not wait for it. It believes
 //! a quorum of closers: the call that they certify opened its round. The round after the
 //! last of these it follows at once, whoever proposes; should another open it, it
-//! answers that too.
+//! answers that too. One that it owes an answer is answered before the next is followed:
+//! whoever proposes out of turn cannot keep a member from the call that opens the round.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +27,8 @@ pub(crate) struct HeardCall {
     pub(crate) call: Call,
     pub(crate) settle: Option<Candidate>,
     pub(crate) agreed: bool,
+    /// Whether the member has answered it, as far as it asks for something new.
+    pub(crate) answered: bool,
 }
 
 /// What a member does next in following.
@@ -60,7 +63,7 @@ impl Calls {
     }
 
     /// The last round that is known to be open.
-    fn open(&self) -> u32 {
+    pub(crate) fn open(&self) -> u32 {
         self.certified
             .last_key_value()
             .map_or(0, |(round, _)| *round)
@@ -76,12 +79,19 @@ impl Calls {
         if !self.matters(call.call.round) {
             return;
         }
+        let certified = self.certified.get(&call.call.round).copied();
         let of_round = self.heard.entry(call.call.round).or_default();
-        let of_closer = of_round.iter().filter(|c| c.closer == call.closer).count();
-        let is_new = of_round.iter().all(|c| c.id != call.id);
-        if is_new && of_closer < MOST_OF_CLOSER {
-            of_round.push(call);
+        if of_round.iter().any(|c| c.id == call.id) {
+            return;
         }
+        // The oldest of its closer gives way, unless it opened the round.
+        let gives_way = |c: &HeardCall| c.closer == call.closer && certified != Some(c.id);
+        if of_round.iter().filter(|c| gives_way(c)).count() >= MOST_OF_CLOSER
+            && let Some(oldest) = of_round.iter().position(gives_way)
+        {
+            of_round.remove(oldest);
+        }
+        of_round.push(call);
     }
 
     pub(crate) fn vote(&mut self, closer: usize, round: u32, proposal: MessageId) {
@@ -101,8 +111,17 @@ impl Calls {
         }
     }
 
-    /// What of its memory is to change; it has changed when this returns.
-    pub(crate) fn steps(&mut self) -> Vec<Step> {
+    /// The member has answered the call with these prices.
+    pub(crate) fn answered(&mut self, prices: &PricesId) {
+        let mut calls = self.heard.values_mut().flatten();
+        if let Some(call) = calls.find(|call| call.prices == *prices) {
+            call.answered = true;
+        }
+    }
+
+    /// What of its memory is to change; it has changed when this returns. `owed` are the
+    /// prices of a call that it follows and has still to answer.
+    pub(crate) fn steps(&mut self, owed: Option<PricesId>) -> Vec<Step> {
         let open = self.open();
         let mut steps = Vec::new();
         let rounds: BTreeSet<u32> = self
@@ -117,9 +136,15 @@ impl Calls {
             let wanted = if round <= open {
                 let certified = self.certified.get(&round);
                 of_round.iter().find(|call| certified == Some(&call.id))
+            } else if let Some(due) = of_round.iter().find(|c| owed == Some(c.prices)) {
+                // Another call must not keep it from answering this one.
+                Some(due)
             } else {
-                // The last that was heard.
-                of_round.last()
+                // Those that were not answered, in the order in which they came; then the
+                // first that asks to settle, or else the last.
+                let due = of_round.iter().find(|c| !c.answered);
+                let settles = || of_round.iter().find(|c| c.settle.is_some() || c.agreed);
+                due.or_else(settles).or(of_round.last())
             };
             let same = wanted.is_some_and(|w| followed == Some(w.prices));
             if same || (wanted.is_none() && followed.is_none()) {

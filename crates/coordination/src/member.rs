@@ -42,6 +42,8 @@ pub struct Member {
     /// Its entries that no closing is known to name: what it says again until one
     /// does.
     unheard: VecDeque<Verified>,
+    /// What a call has named that may not open its round, with that round.
+    named: Vec<(u32, Verified)>,
     /// How many statements had no encoding and were never made.
     unsaid: u64,
     agent: Agent,
@@ -130,6 +132,7 @@ impl Member {
             author,
             key,
             unheard: VecDeque::new(),
+            named: Vec::new(),
             unsaid: 0,
             agent,
             problem,
@@ -233,26 +236,32 @@ impl Member {
             dual.cohort.contains(&id) || entry.header().deps.contains(&id)
         };
         if let Some(last) = self.unheard.iter().rposition(named) {
-            self.unheard.drain(..=last);
+            let named = self.unheard.drain(..=last);
+            self.named.extend(named.map(|v| (call.round, v)));
         }
+        let agreed = dual.agreed.is_some();
         self.calls.hear(HeardCall {
             id: entry.id(),
             closer,
             prices: dual.id()?,
+            // A settlement repeats the call of its round.
+            answered: settle.is_some() || agreed,
             call,
             settle,
-            agreed: dual.agreed.is_some(),
+            agreed,
         });
         Ok(())
     }
 
     /// Follows the calls that opened their rounds, and the newest that may open one.
     fn follow(&mut self) {
-        for step in self.calls.steps() {
-            if let Some(old) = step.leave
-                && let Some(aside) = self.agent.set_aside(step.round)
-            {
-                self.aside.insert(old, aside);
+        let owed = self.prices.filter(|_| self.agent.owes());
+        for step in self.calls.steps(owed) {
+            if let Some(old) = step.leave {
+                if let Some(aside) = self.agent.set_aside(step.round) {
+                    self.aside.insert(old, aside);
+                }
+                self.say_again(step.round);
             }
             let Some(new) = step.take else { continue };
             let round = step.round;
@@ -277,6 +286,20 @@ impl Member {
             }
         }
         self.aside.retain(|prices, _| self.calls.keeps(prices));
+        let open = self.calls.open();
+        self.named.retain(|(round, _)| *round > open);
+    }
+
+    /// What a call named that it follows no more is to be said again: nobody else may
+    /// have it.
+    fn say_again(&mut self, round: u32) {
+        let of_round = |(at, _): &(u32, Verified)| *at >= round;
+        let Some(first) = self.named.iter().position(of_round) else {
+            return;
+        };
+        for (_, entry) in self.named.split_off(first).into_iter().rev() {
+            self.unheard.push_front(entry);
+        }
     }
 
     /// Whether it holds a certificate that all have signed off one plan: its own part of
@@ -333,10 +356,18 @@ impl Member {
         if !self.agent.owes() {
             return Ok(Vec::new());
         }
-        let reply = self.agent.reply()?;
-        let payload = self.reply(&reply)?;
-        let said = self.say_all(vec![payload], now, voice)?;
-        self.base = self.last;
+        let mut said = Vec::new();
+        // More than one call where several would open the round.
+        while self.agent.owes() {
+            let reply = self.agent.reply()?;
+            let payload = self.reply(&reply)?;
+            said.extend(self.say_all(vec![payload], now, voice)?);
+            self.base = self.last;
+            if let Some(prices) = self.prices {
+                self.calls.answered(&prices);
+            }
+            self.follow();
+        }
         Ok(said)
     }
 

@@ -448,6 +448,12 @@ impl Log {
         missing
     }
 
+    /// So many of what is missing at most, in turn of the authors of what waits for it.
+    pub fn missing_in_turn(&self, most: usize) -> Vec<MessageId> {
+        let here = |id: &MessageId| self.by_id.contains_key(id);
+        self.pending.parents_in_turn(most, here)
+    }
+
     /// Where an attached entry is.
     pub fn find(&self, id: &MessageId) -> Option<EntryIx> {
         self.by_id.get(id).copied()

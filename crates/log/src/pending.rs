@@ -106,6 +106,45 @@ impl Pending {
         self.shares.values().map(|share| share.bytes).sum()
     }
 
+    /// So many parents of what waits that are not `here`, by the author of what waits, in
+    /// turn: an author that invents parents does not keep those of others from being asked for.
+    pub(crate) fn parents_in_turn(
+        &self,
+        most: usize,
+        here: impl Fn(&MessageId) -> bool,
+    ) -> Vec<MessageId> {
+        let of_author = |share: &Share| {
+            let waits: BTreeSet<MessageId> = share.entries.keys().map(|(.., id)| *id).collect();
+            let waiting = share.entries.values().map(|w| &w.verified.entry);
+            let parents = waiting.flat_map(|entry| entry.header().parents().copied());
+            let parents = parents
+                .filter(|id| !waits.contains(id) && !here(id))
+                .take(most);
+            parents.collect::<Vec<_>>()
+        };
+        let mut queues: Vec<_> = self
+            .shares
+            .values()
+            .map(|share| of_author(share).into_iter())
+            .collect();
+        let mut found = Vec::new();
+        let mut seen = BTreeSet::new();
+        loop {
+            let before = seen.len();
+            for queue in &mut queues {
+                if found.len() >= most {
+                    return found;
+                }
+                if let Some(id) = queue.find(|id| seen.insert(*id)) {
+                    found.push(id);
+                }
+            }
+            if seen.len() == before {
+                return found;
+            }
+        }
+    }
+
     /// The parents of what waits, those that wait themselves left out.
     pub(crate) fn parents(&self) -> BTreeSet<MessageId> {
         let entries = self

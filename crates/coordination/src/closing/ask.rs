@@ -3,9 +3,9 @@
 //! An ask is not signed and no part of the log: whoever gets one may answer or not, and
 //! what comes back is entries.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use cosmosmesh_log::{EntryIx, Log, Verified};
+use cosmosmesh_log::{AuthorIx, EntryIx, Log, Verified};
 use cosmosmesh_mission::MessageId;
 
 /// The most ids that one ask names.
@@ -21,6 +21,8 @@ pub struct Ask {
     /// How many entries it holds of each author, by the authors' places: what of a chain
     /// it need not be sent.
     pub have: Vec<u64>,
+    /// Ends of what it holds besides: branches of authors that forked.
+    pub ends: Vec<MessageId>,
     /// Entries that others of its entries wait for.
     pub want: Vec<MessageId>,
 }
@@ -29,7 +31,7 @@ impl Ask {
     /// What someone that holds `log` asks for.
     pub fn of(log: &Log, round: u32, with_wanted: bool) -> Self {
         let want = if with_wanted {
-            log.missing().into_iter().take(MOST_WANTED).collect()
+            log.missing_in_turn(MOST_WANTED)
         } else {
             Vec::new()
         };
@@ -37,23 +39,22 @@ impl Ask {
         Self {
             round,
             have: have.collect(),
+            ends: ends(log),
             want,
         }
     }
 
     /// About the bytes that it takes on a link.
     pub fn bytes(&self) -> u64 {
-        16 + 3 * self.have.len() as u64 + 34 * self.want.len() as u64
+        16 + 3 * self.have.len() as u64 + 34 * (self.ends.len() + self.want.len()) as u64
     }
 
-    /// Whether whoever asks has the entry, by what it says.
-    fn has(&self, log: &Log, ix: EntryIx) -> bool {
-        let held = self
-            .have
-            .get(log.author(ix).0 as usize)
-            .copied()
-            .unwrap_or(0);
-        log.place_in_chain(ix) < held
+    /// Whether whoever asks has the entry, by what it says. The numbers say nothing of
+    /// an author that forked: `forked`.
+    fn has(&self, log: &Log, ix: EntryIx, forked: &BTreeSet<AuthorIx>) -> bool {
+        let author = log.author(ix);
+        let held = self.have.get(author.0 as usize).copied().unwrap_or(0);
+        !forked.contains(&author) && log.place_in_chain(ix) < held
     }
 
     /// What `log` has of what is wanted, and of `roots`, with all behind it that whoever
@@ -62,9 +63,15 @@ impl Ask {
         // What is wanted is not held, whatever the numbers say: a chain can fork.
         let wanted = self.want.iter().take(MOST_WANTED);
         let mut found: BTreeSet<EntryIx> = wanted.filter_map(|id| log.find(id)).collect();
+        let none = BTreeSet::new();
+        let forked = found.iter().filter(|ix| self.has(log, **ix, &none));
+        let forked: BTreeSet<AuthorIx> = forked.map(|ix| log.author(*ix)).collect();
+        let ends = self.ends.iter().take(MOST_WANTED);
+        let ends: Vec<EntryIx> = ends.filter_map(|id| log.find(id)).collect();
+        let held = log.past(&ends);
         let mut due: Vec<EntryIx> = found.iter().copied().collect();
         let mut take = |ix: EntryIx, due: &mut Vec<EntryIx>| {
-            if !self.has(log, ix) && found.insert(ix) {
+            if !held.contains(ix) && !self.has(log, ix, &forked) && found.insert(ix) {
                 due.push(ix);
             }
         };
@@ -79,15 +86,34 @@ impl Ask {
                 .for_each(|parent| take(parent, &mut due));
         }
         // In the order of attaching parents come first.
-        let mut bytes = 0;
-        let mut answer = Vec::new();
-        for verified in found.into_iter().filter_map(|ix| log.verified(ix)) {
-            bytes += verified.entry().to_bytes().len();
-            if bytes > MOST_ANSWERED_BYTES && !answer.is_empty() {
-                break;
-            }
-            answer.push(verified);
-        }
-        answer
+        bounded(found.into_iter().filter_map(|ix| log.verified(ix)))
     }
+}
+
+/// The first of these entries, up to the most bytes of an answer.
+pub(crate) fn bounded(entries: impl IntoIterator<Item = Verified>) -> Vec<Verified> {
+    let mut bytes = 0;
+    let mut answer = Vec::new();
+    for verified in entries {
+        bytes += verified.entry().to_bytes().len();
+        if bytes > MOST_ANSWERED_BYTES && !answer.is_empty() {
+            break;
+        }
+        answer.push(verified);
+    }
+    answer
+}
+
+/// The ends of what the log holds beyond what counts, a few of each author.
+fn ends(log: &Log) -> Vec<MessageId> {
+    const OF_AUTHOR: usize = 4;
+    let mut of_author: BTreeMap<AuthorIx, usize> = BTreeMap::new();
+    let places = log.heads().iter().filter_map(|id| log.find(id));
+    let beyond = places.filter(|ix| !log.is_counted(*ix));
+    let few = beyond.filter(|ix| {
+        let taken = of_author.entry(log.author(*ix)).or_default();
+        *taken += 1;
+        *taken <= OF_AUTHOR
+    });
+    few.take(MOST_WANTED).map(|ix| log.id(ix)).collect()
 }

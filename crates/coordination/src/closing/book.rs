@@ -54,6 +54,8 @@ pub struct Certificate {
     pub attempt: u32,
     /// The proposal.
     pub proposal: MessageId,
+    /// Its prices, which commit to the cohort that they follow from.
+    pub prices: PricesId,
     /// The votes: the least of each closer, as many as it takes.
     pub votes: Vec<MessageId>,
 }
@@ -449,10 +451,13 @@ impl Book {
         }
         let quorum = self.contract.rules().quorum();
         let full = by_proposal.into_iter().filter(|(_, of)| of.len() >= quorum);
-        full.map(|((attempt, proposal), of)| Certificate {
-            attempt,
-            proposal,
-            votes: of.into_values().take(quorum).collect(),
+        full.filter_map(|((attempt, proposal), of)| {
+            Some(Certificate {
+                attempt,
+                proposal,
+                prices: self.proposals.get(&proposal)?.prices,
+                votes: of.into_values().take(quorum).collect(),
+            })
         })
         .collect()
     }

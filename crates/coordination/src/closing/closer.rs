@@ -6,17 +6,21 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use cosmosmesh_log::{Entry, EntryIx, Log, Status, Verified, Vote};
+use cosmosmesh_log::{AuthorIx, Entry, EntryIx, Log, Status, Verified, Vote};
 use cosmosmesh_mission::{Attempt, MessageId, Payload, PricesId, Round, UtcSeconds};
 use cosmosmesh_optimize::method::Reply;
 
-use super::ask::Ask;
+use super::ask::{Ask, bounded};
 use super::book::{Book, Certificate, last_of_each, round_of};
 use super::choice::Choice;
 use crate::contract::Contract;
 use crate::member::{Member, MemberError, Voice};
 use crate::progress::{Phase, Progress, Said, read};
 
+/// The most entries that a proposal names, and of one author: what one author says too
+/// often must not keep others from being named. The rest is for later rounds.
+const MOST_NAMED: usize = 1 << 14;
+const MOST_OF_AUTHOR: usize = 256;
 /// Books that are kept: what comes late is judged with them.
 const BOOKS: usize = 4;
 
@@ -232,7 +236,7 @@ impl Closer {
             Timer::Answers { round } => self.waited = self.waited.max(round),
             Timer::Certificate { round, attempt } => {
                 if self.opening() == Some(round) && self.attempt == attempt {
-                    self.give_up(attempt + 1, member, now)?;
+                    self.give_up(attempt.saturating_add(1), member, now)?;
                 }
             }
             Timer::Repair { number, tries, .. } => {
@@ -253,7 +257,7 @@ impl Closer {
     /// for, to a member the calls that it lacks.
     pub fn answer(&self, from: usize, ask: &Ask, log: &Log) -> Vec<Verified> {
         if !self.contract.closers().contains(&from) {
-            return self.calls(log, ask.round);
+            return bounded(self.calls(log, ask.round));
         }
         let me = self.contract.author(self.me);
         let held = ask.have.get(me.0 as usize).copied().unwrap_or(0);
@@ -266,7 +270,7 @@ impl Closer {
         let here: BTreeSet<MessageId> = entries.iter().map(|e| e.entry().id()).collect();
         let also = also.into_iter().filter(|ix| !here.contains(&log.id(*ix)));
         entries.extend(also.filter_map(|ix| log.verified(ix)));
-        entries
+        bounded(entries)
     }
 
     /// The calls after a round, with the certificates from that round on: whoever has
@@ -274,10 +278,9 @@ impl Closer {
     fn calls(&self, log: &Log, after: u32) -> Vec<Verified> {
         let entry = |id: &MessageId| log.verified(log.find(id)?);
         let mut calls = Vec::new();
-        for (round, certificate) in self.opened.range(after..) {
-            if *round > after {
-                calls.extend(entry(&certificate.proposal));
-            }
+        // Of the round itself as well: what was heard of it may not be what opened it.
+        for certificate in self.opened.range(after..).map(|(_, c)| c) {
+            calls.extend(entry(&certificate.proposal));
             calls.extend(certificate.votes.iter().filter_map(entry));
         }
         let open = self.book().certificate().is_none();
@@ -496,6 +499,14 @@ impl Closer {
             Choice::Free => {
                 let log = member.log();
                 let counted = self.inbox.keys().filter(|ix| log.is_counted(**ix));
+                // In the order of attaching, so that of each chain it is a beginning.
+                let mut of_author: BTreeMap<AuthorIx, usize> = BTreeMap::new();
+                let most = (MOST_NAMED / self.contract.members().len()).clamp(1, MOST_OF_AUTHOR);
+                let counted = counted.filter(|ix| {
+                    let named = of_author.entry(log.author(**ix)).or_default();
+                    *named += 1;
+                    *named <= most
+                });
                 let entries = counted.filter_map(|ix| log.entry(*ix)).map(|e| &**e);
                 let cohort: BTreeMap<MessageId, &Entry> = entries.map(|e| (e.id(), e)).collect();
                 let cohort = if round > 1 { cohort } else { BTreeMap::new() };

@@ -295,7 +295,7 @@ impl<'l> View<'l> {
                 }
                 let allowed = leases.allowed(*renewal, self.all());
                 for (usable, more) in usable.iter_mut().zip(allowed) {
-                    *usable += more;
+                    *usable = usable.saturating_add(more);
                 }
             }
             let mut times = claims.get(&reversion).copied().unwrap_or(0);
