@@ -278,6 +278,28 @@ fn orphans_are_bounded() {
 }
 
 #[test]
+fn invented_parents_do_not_keep_others_from_being_asked_for() {
+    let world = world(2);
+    let mut log = log(&world);
+    // Author 0 names parents that nobody has, and their ids come first.
+    for n in 0..100_u8 {
+        let mut invented = [0; 32];
+        invented[1] = n;
+        let liar = world.say(0, None, vec![MessageId(invented)], n.into());
+        world.take(&mut log, &liar);
+    }
+    let lost = world.say(1, None, vec![], 0);
+    let after = world.say(1, Some(&lost), vec![], 1);
+    world.take(&mut log, &after);
+    assert_eq!(log.missing().len(), 101);
+    let asked = log.missing_in_turn(4);
+    assert_eq!(asked.len(), 4);
+    assert!(asked.contains(&lost.id()));
+    world.take(&mut log, &lost);
+    assert!(!log.missing_in_turn(200).contains(&lost.id()));
+}
+
+#[test]
 fn a_sealed_checkpoint_prunes_and_changes_nothing() {
     for seed in 0..30 {
         let world = world(4);
