@@ -41,11 +41,6 @@ impl Ask {
         }
     }
 
-    /// About the bytes that it takes on a link.
-    pub fn bytes(&self) -> u64 {
-        16 + 3 * self.have.len() as u64 + 34 * self.want.len() as u64
-    }
-
     /// Whether whoever asks has the entry, by what it says.
     fn has(&self, log: &Log, ix: EntryIx) -> bool {
         let held = self
