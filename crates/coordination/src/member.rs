@@ -249,8 +249,9 @@ impl Member {
                 Ok((_, Said::Allocation(coupling, quanta))) => {
                     plan.insert(coupling, quanta);
                     let said = settlement.and_then(|at| self.recalled_settled.get_mut(&at));
-                    said.into_iter()
-                        .for_each(|said| said.push(verified.clone()));
+                    if let Some(said) = said {
+                        said.push(verified);
+                    }
                 }
                 _ => {}
             }
