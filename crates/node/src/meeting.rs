@@ -10,7 +10,7 @@ use crate::node::{Halted, Node};
 ///
 /// # Errors
 /// A store fails.
-pub fn meet<D: Disk>(nodes: [&mut Node<D>; 2], salt: Salt) -> Result<u64, Halted> {
+pub fn meet<D: Disk>(nodes: &mut [&mut Node<D>; 2], salt: Salt) -> Result<u64, Halted> {
     let options = Options {
         budget_bytes: usize::MAX / 2,
         ..Options::new(salt)

@@ -588,7 +588,7 @@ impl Run<'_> {
                     salt[..8].copy_from_slice(&self.terms.seed.to_be_bytes());
                     salt[8..].copy_from_slice(&((pass << 32) | i as u64).to_be_bytes());
                     // A disk that fails now leaves a log that is not that of the others.
-                    bytes += meet([a, b], Salt(salt)).unwrap_or(0);
+                    bytes += meet(&mut [a, b], Salt(salt)).unwrap_or(0);
                 }
             }
         }
