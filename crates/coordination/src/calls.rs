@@ -49,6 +49,8 @@ pub(crate) struct Calls {
     certified: BTreeMap<u32, MessageId>,
     /// The prices that are followed in each round.
     followed: BTreeMap<u32, PricesId>,
+    /// The first rounds, of which nothing more is to be heard.
+    past: u32,
 }
 
 impl Calls {
@@ -59,14 +61,20 @@ impl Calls {
             votes: BTreeMap::new(),
             certified: BTreeMap::new(),
             followed: BTreeMap::new(),
+            past: 0,
         }
+    }
+
+    /// Begins after a round.
+    pub(crate) fn resume(&mut self, past: u32) {
+        self.past = past;
     }
 
     /// The last round that is known to be open.
     pub(crate) fn open(&self) -> u32 {
         self.certified
             .last_key_value()
-            .map_or(0, |(round, _)| *round)
+            .map_or(self.past, |(round, _)| *round)
     }
 
     /// Whether something about a round may still matter.

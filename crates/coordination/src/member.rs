@@ -12,6 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use cosmosmesh_identity::SecretKey;
+use cosmosmesh_log::store::{Store, StoreError};
 use cosmosmesh_log::{Draft, Entry, Kind, Log, Refused as NotTaken, Status, Taken, Verified, Vote};
 use cosmosmesh_mission::{
     AuthorId, BootEpoch, Commitment, CouplingId, Delta, DualVariables, EncodeError, Envelope,
@@ -28,6 +29,10 @@ use crate::closing::ask::Ask;
 use crate::contract::Contract;
 use crate::progress::{Misfit, SETTLED, Said, asked, read};
 use crate::wire::{ReplyHead, WireError, shared_from_reply};
+
+/// Rounds before its last answer of which a member that starts again asks for the calls:
+/// those that its agent works with.
+const REMEMBERED: u32 = 20;
 
 /// What becomes of a payload on its way to being said: for a member that says
 /// what it means, itself; in tests whatever a liar puts in its place.
@@ -48,6 +53,7 @@ pub struct Member {
     unsaid: u64,
     agent: Agent,
     problem: Commitment,
+    boot: BootEpoch,
     seq: u64,
     last: Option<MessageId>,
     /// Its last message that carried sensitivities.
@@ -62,6 +68,10 @@ pub struct Member {
     /// The candidate that `others` belong to.
     settling: Option<Candidate>,
     answered: BTreeMap<Candidate, Vec<Verified>>,
+    /// What it answered before it was restarted, until it hears the calls again.
+    recalled: BTreeMap<PricesId, Reply>,
+    /// The same of settlements, by the round that asked for them.
+    recalled_settled: BTreeMap<u32, Vec<Verified>>,
     /// Others' allocations of couplings whose rounding this member takes.
     others: BTreeMap<(usize, CouplingId), Box<[i64]>>,
     exchange: Option<Exchange>,
@@ -136,6 +146,7 @@ impl Member {
             unsaid: 0,
             agent,
             problem,
+            boot: BootEpoch(0),
             seq: 0,
             last: None,
             base: None,
@@ -146,6 +157,8 @@ impl Member {
             settle: None,
             settling: None,
             answered: BTreeMap::new(),
+            recalled: BTreeMap::new(),
+            recalled_settled: BTreeMap::new(),
             others: BTreeMap::new(),
             exchange: None,
             contract,
@@ -183,6 +196,15 @@ impl Member {
         self.newest
     }
 
+    /// Takes all that its own store holds into its log, and does nothing about it.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read, or holds what no log takes.
+    pub fn load(&mut self, store: &dyn Store) -> Result<(), StoreError> {
+        self.log.load(store, true)
+    }
+
     /// Takes an entry into its log, and does nothing about it.
     ///
     /// # Errors
@@ -201,6 +223,68 @@ impl Member {
     pub fn hear(&mut self, verified: &Verified) -> Result<(), MemberError> {
         self.log.insert(verified.clone())?;
         self.attend(verified.entry())
+    }
+
+    /// Starts again from its log, in a new boot epoch: what it said before it has said,
+    /// and answers the same prices no second time. To be called before anything else than
+    /// [`Self::load`] and [`Self::hold`].
+    pub fn resume(&mut self) {
+        let me = self.contract.author(self.index());
+        let (mut settlement, mut plan) = (None, BTreeMap::new());
+        for ix in self.log.chain(me).collect::<Vec<_>>() {
+            let Some(verified) = self.log.verified(ix) else {
+                continue;
+            };
+            let header = verified.entry().header();
+            self.last = Some(verified.entry().id());
+            self.boot = BootEpoch(header.boot_epoch.0 + 1);
+            match read(&self.contract, verified.entry()) {
+                Ok((_, Said::Reply(reply, Some(prices)))) if !reply.terms.is_empty() => {
+                    self.base = self.last;
+                    self.newest = reply.round.saturating_sub(REMEMBERED);
+                    self.recalled.insert(prices, reply);
+                }
+                Ok((_, Said::Reply(reply, _))) => {
+                    settlement = Some(reply.round);
+                    plan.clear();
+                    self.recalled_settled.insert(reply.round, vec![verified]);
+                }
+                Ok((_, Said::Allocation(coupling, quanta))) => {
+                    plan.insert(coupling, quanta);
+                    let said = settlement.and_then(|at| self.recalled_settled.get_mut(&at));
+                    if let Some(said) = said {
+                        said.push(verified);
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.calls.resume(self.newest);
+        for ix in self.log.attached_since(0) {
+            let Some(verified) = self.log.verified(ix) else {
+                continue;
+            };
+            if self.log.author(ix) == me {
+                self.unheard.push_back(verified.clone());
+            }
+            // What does not fit was passed over before, too.
+            let _ = self.attend(verified.entry());
+        }
+        self.exchange = self.plan_of(&plan);
+    }
+
+    /// Its plan, by what it said that it takes of each coupling, if that is all.
+    fn plan_of(&mut self, said: &BTreeMap<CouplingId, Box<[i64]>>) -> Option<Exchange> {
+        let contract = self.contract.clone();
+        let own = &contract.frame().members[self.index()];
+        let mut allotment = vec![0; own.rows.len()];
+        for (coupling, places) in contract.names().places(&own.rows).ok()? {
+            let quanta = said.get(coupling)?;
+            for (place, v) in places.into_iter().zip(quanta.iter()) {
+                allotment[place] = *v;
+            }
+        }
+        self.agent.settle(&allotment).ok()
     }
 
     /// Acts on an entry that is in its log, or waits there.
@@ -268,11 +352,14 @@ impl Member {
             if round >= self.newest {
                 self.newest = round;
                 self.prices = Some(new.prices);
-                if let Some(at) = new.settle
-                    && self.settling != Some(at)
-                {
-                    self.others.clear();
-                    self.settling = Some(at);
+                if let Some(at) = new.settle {
+                    if self.settling != Some(at) {
+                        self.others.clear();
+                        self.settling = Some(at);
+                    }
+                    if let Some(said) = self.recalled_settled.remove(&round) {
+                        self.answered.insert(at, said);
+                    }
                 }
                 self.settle = new.settle.map(|at| (round, at));
             }
@@ -281,7 +368,10 @@ impl Member {
             if new.settle.is_none() && !new.agreed {
                 match self.aside.remove(&new.prices) {
                     Some(aside) => self.agent.take_back(aside),
-                    None => self.agent.hear(&new.call),
+                    None => match self.recalled.remove(&new.prices) {
+                        Some(reply) => self.agent.recall(&new.call, &reply),
+                        None => self.agent.hear(&new.call),
+                    },
                 }
             }
         }
@@ -575,7 +665,7 @@ impl Member {
     pub(crate) fn draft(&self, now: UtcSeconds) -> Draft {
         Draft {
             author: self.author.clone(),
-            boot_epoch: BootEpoch(0),
+            boot_epoch: self.boot,
             seq: Seq(self.seq),
             backlink: self.last,
             deps: Vec::new(),
@@ -615,7 +705,7 @@ impl Member {
             version: Version::V1,
             contract_hash: self.contract.hash(),
             author: self.author.clone(),
-            boot_epoch: BootEpoch(0),
+            boot_epoch: self.boot,
             seq: Seq(self.seq),
             backlink: self.last,
             time: now,

@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use cosmosmesh_coordination::contract::{Contract, ContractError};
 use cosmosmesh_coordination::ledger::Ledger;
-use cosmosmesh_coordination::member::{Member, MemberError};
+use cosmosmesh_coordination::member::Member;
 use cosmosmesh_coordination::wire::WireError;
 use cosmosmesh_identity::SecretKey;
 use cosmosmesh_log::Log;
-use cosmosmesh_mission::{AssetId, ContractId, DomainId, Epoch, MemberId, ProblemVersion};
+use cosmosmesh_mission::{
+    AssetId, Commitment, ContractId, DomainId, Epoch, MemberId, ProblemVersion,
+};
 use cosmosmesh_optimize::central::{self, CentralError};
 use cosmosmesh_optimize::coupled::Coupled;
+use cosmosmesh_optimize::local::SolverName;
 use cosmosmesh_optimize::method::{Frame, FrameError, Infeasibility, MethodName, explain, fixed};
 use cosmosmesh_planning::error::ScenarioError;
 use cosmosmesh_planning::local_problem::{Heading, RecordError, solver, to_record};
@@ -19,7 +22,7 @@ use cosmosmesh_planning::mission::Mission;
 use cosmosmesh_planning::scenario::{Resource, Scenario};
 use cosmosmesh_planning::shipped;
 use cosmosmesh_sim::agreement::{self, Ended, Mischief, Terms, TimedRound};
-use cosmosmesh_sim::network::UnknownNode;
+use cosmosmesh_sim::upset::Noise;
 use serde::Serialize;
 
 use crate::report::{self, Alone, BoundKind, ContactUse, ReportData, RoundReport, Summary, fill};
@@ -174,10 +177,9 @@ macro_rules! unfit {
 unfit!(
     FrameError,
     ContractError,
-    MemberError,
     WireError,
     RecordError,
-    UnknownNode
+    agreement::RunError
 );
 
 /// The text of a shipped scenario.
@@ -217,7 +219,12 @@ pub fn run(
         .map_err(|e| RunError::Unfit(e.to_string()))?;
     let frame = frame(&mission, &coupled)?;
     let contract = Arc::new(contract(&mission, frame, options)?);
-    let members = members(&mission, &coupled, &contract, options.seed)?;
+    let commitments = commitments(&mission, &coupled, &contract, options.seed)?;
+    let make = |i: usize| {
+        let (commitment, solver) = commitments[i];
+        let (problem, key) = (&coupled.members[i], signing_key(options.seed, i));
+        Member::new(contract.clone(), i, problem, commitment, solver, key)
+    };
     let sync = &mission.sync;
     let terms = Terms {
         start_s: mission.start_unix_s as f64,
@@ -251,9 +258,11 @@ pub fn run(
     let mischief = Mischief {
         tamper: &mut |_, payload| vec![payload],
         reach: &|from, to, at_s| hears(from, at_s) && hears(to, at_s),
+        noise: Noise::default(),
+        upsets: &[],
     };
     let plan = &mission.contact_plan;
-    let ended = agreement::run_with(&contract, members, plan, terms, mischief, &mut doubt)?;
+    let ended = agreement::run(&contract, &make, plan, terms, mischief, &mut doubt)?;
     if ended.stopped.is_some() {
         // Prices that run away can leave their range before there is doubt.
         doubted.get_or_insert_with(|| explain(&coupled).ok().flatten());
@@ -382,12 +391,13 @@ pub fn signing_key(seed: u64, index: usize) -> SecretKey {
     SecretKey::from_seed(*blake3::keyed_hash(&key, &(index as u64).to_be_bytes()).as_bytes())
 }
 
-fn members(
+/// The commitment of each member to its problem, and its solver.
+fn commitments(
     mission: &Mission,
     coupled: &Coupled,
     contract: &Arc<Contract>,
     seed: u64,
-) -> Result<Vec<Member>, RunError> {
+) -> Result<Vec<(Commitment, SolverName)>, RunError> {
     let mut out = Vec::new();
     for (i, m) in coupled.members.iter().enumerate() {
         let asset = mission
@@ -404,14 +414,7 @@ fn members(
         };
         let record = to_record(&asset.problem, heading)?;
         let commitment = record.commit(&salt(seed, i)).map_err(|e| unfit(&e))?;
-        out.push(Member::new(
-            contract.clone(),
-            i,
-            m,
-            commitment,
-            solver(hint),
-            signing_key(seed, i),
-        )?);
+        out.push((commitment, solver(hint)));
     }
     Ok(out)
 }

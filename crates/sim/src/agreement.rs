@@ -1,27 +1,30 @@
 //! An agreement in virtual time.
 //!
-//! Closers and members are the state machines of `coordination`; here their messages
-//! take their time over the contact plan, their timers run, and links are cut. How long
-//! a timer runs comes from the contact plan: an answer that it lets arrive within the
-//! round's limit is waited for, and none beyond.
+//! Whoever takes part is a [`Node`], with a disk in memory; here frames take their time
+//! over the contact plan, timers run, and things go wrong ([`Mischief`]). How long a timer
+//! runs comes from the contact plan: an answer that it lets arrive within the round's limit
+//! is waited for, and none beyond.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
 
 use cosmosmesh_contact::ContactPlan;
-use cosmosmesh_coordination::closing::ask::Ask;
-use cosmosmesh_coordination::closing::closer::{Action, Closer, Timer};
+use cosmosmesh_coordination::closing::closer;
 use cosmosmesh_coordination::contract::Contract;
 use cosmosmesh_coordination::ledger::Ledger;
 use cosmosmesh_coordination::member::{Member, MemberError};
 use cosmosmesh_coordination::progress::{ClosedRound, Phase, Plan};
+use cosmosmesh_log::Log;
+use cosmosmesh_log::store::FaultyDisk;
 use cosmosmesh_log::sync::sketch::Salt;
-use cosmosmesh_log::sync::{Options, PeerRecord, Session};
-use cosmosmesh_log::{Log, Verified};
-use cosmosmesh_mission::{Delta, Payload, UtcSeconds};
+use cosmosmesh_mission::{Payload, UtcSeconds};
+use cosmosmesh_node::meeting::meet;
+use cosmosmesh_node::node::{Action, Event as Happening, Halted, Life, Node, Timer};
+use cosmosmesh_optimize::seeded::Seeded;
 
 use crate::network::{Carried, Network, UnknownNode};
+use crate::upset::{Noise, Upset, Upsetting};
 
 /// How messages travel and rounds are timed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -99,7 +102,7 @@ pub struct Stopped {
     /// Its name.
     pub member: String,
     /// Why.
-    pub source: Box<MemberError>,
+    pub source: Box<Halted>,
 }
 
 /// What becomes of a statement before the member of that number signs it:
@@ -110,18 +113,37 @@ pub type Tamper<'a> = dyn FnMut(usize, Payload) -> Vec<Payload> + 'a;
 /// start; what the contact plan and chance have to say comes on top.
 pub type Reach<'a> = dyn Fn(usize, usize, f64) -> bool + 'a;
 
+/// Makes the member of a number anew: its problem and its key outlive its node.
+pub type Maker<'a> = dyn Fn(usize) -> Result<Member, MemberError> + 'a;
+
 /// What goes wrong in an agreement.
 pub struct Mischief<'a> {
     /// What becomes of statements.
     pub tamper: &'a mut Tamper<'a>,
     /// Which links are cut.
     pub reach: &'a Reach<'a>,
+    /// What else becomes of frames on their way.
+    pub noise: Noise,
+    /// What befalls nodes, and when.
+    pub upsets: &'a [Upset],
 }
 
 impl std::fmt::Debug for Mischief<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Mischief").finish_non_exhaustive()
     }
+}
+
+/// Why an agreement cannot begin.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// A member has no node in the contact plan.
+    #[error(transparent)]
+    Unknown(#[from] UnknownNode),
+    /// A member cannot be made.
+    #[error(transparent)]
+    Member(#[from] MemberError),
 }
 
 /// An event, ordered by time and then by when it was planned.
@@ -134,17 +156,14 @@ struct Event {
 
 #[derive(Debug)]
 enum What {
-    /// Entries arrive at a member, each checked by whoever sent it into the
-    /// network: all members hold the same keys.
-    Arrive(usize, Vec<Verified>),
-    /// Somebody asks a member.
-    Asked(usize, usize, Ask),
-    /// A member has finished thinking.
-    Act(usize),
-    /// A closer's timer has passed.
-    Passed(usize, Timer),
-    /// A member has heard nothing new since it knew of that round, so often already.
-    Silence(usize, u32, u32),
+    /// A frame arrives, from somebody.
+    Arrive(usize, usize, Vec<u8>),
+    /// A timer of a node has passed, set in which of its lives.
+    Passed(usize, u32, Timer),
+    /// Something befalls a node: of that number in the list.
+    Upset(usize),
+    /// A node comes back.
+    Rise(usize),
 }
 
 impl PartialEq for Event {
@@ -171,91 +190,78 @@ impl Ord for Event {
 ///
 /// # Errors
 ///
-/// When a member has no node. Running out of rounds is no error, nor is a member
-/// that cannot go on: the outcome then has no plan.
-pub fn run(
+/// When a member has no node in the contact plan, or cannot be made. Running out of
+/// rounds is no error, nor is a member that cannot go on: the outcome then has no plan.
+pub fn run<'t>(
     contract: &Arc<Contract>,
-    members: Vec<Member>,
+    make: &'t Maker<'t>,
     plan: &ContactPlan,
     terms: Terms,
+    mischief: Mischief<'t>,
     watch: &mut dyn FnMut(&TimedRound) -> bool,
-) -> Result<Ended, UnknownNode> {
-    let none = Mischief {
-        tamper: &mut |_, payload| vec![payload],
-        reach: &|_, _, _| true,
-    };
-    run_with(contract, members, plan, terms, none, watch)
-}
-
-/// The same with members that do not say what they should, and links that are cut.
-///
-/// # Errors
-///
-/// As [`run`].
-pub fn run_with(
-    contract: &Arc<Contract>,
-    members: Vec<Member>,
-    plan: &ContactPlan,
-    terms: Terms,
-    mischief: Mischief<'_>,
-    watch: &mut dyn FnMut(&TimedRound) -> bool,
-) -> Result<Ended, UnknownNode> {
+) -> Result<Ended, RunError> {
     let names: Vec<String> = contract.members().iter().map(ToString::to_string).collect();
     let network = Network::new(plan, &names, terms.overhead_bytes, terms.loss, terms.seed)?;
-    let closers = contract.closers().iter();
+    let count = names.len();
     let mut run = Run {
-        closers: closers
-            .map(|c| (*c, Closer::new(contract.clone(), *c)))
-            .collect(),
         contract: contract.clone(),
+        make,
+        noise: Seeded::new(mischief.noise.seed),
         names,
         network,
         terms,
         queue: BinaryHeap::new(),
         order: 0,
         now_s: terms.start_s,
-        call_bytes: 0,
-        reply_bytes: vec![0; members.len()],
-        thinking: vec![false; members.len()],
-        members,
+        disks: (0..count).map(|_| FaultyDisk::new()).collect(),
+        backups: vec![None; count],
+        nodes: (0..count).map(|_| None).collect(),
+        lives: vec![0; count],
+        skew_s: vec![0; count],
         mischief,
         rounds: Vec::new(),
     };
+    for i in 0..count {
+        run.open(i, Life::First)?;
+    }
     let stopped = run.until_ended(watch).err();
-    Ok(run.finish(stopped))
-}
-
-/// What an entry takes on a link, overheads aside.
-fn bytes(e: &Verified) -> u64 {
-    e.entry().to_bytes().len() as u64
+    Ok(run.finish(stopped)?)
 }
 
 struct Run<'t> {
     contract: Arc<Contract>,
+    make: &'t Maker<'t>,
     names: Vec<String>,
-    closers: BTreeMap<usize, Closer>,
     network: Network,
     terms: Terms,
+    noise: Seeded,
     queue: BinaryHeap<Reverse<Event>>,
     order: u64,
     now_s: f64,
-    members: Vec<Member>,
+    disks: Vec<FaultyDisk>,
+    /// What a disk held when its backup was made.
+    backups: Vec<Option<FaultyDisk>>,
+    /// The nodes that are up.
+    nodes: Vec<Option<Node<FaultyDisk>>>,
+    /// How often each has come back.
+    lives: Vec<u32>,
+    /// By how much its clock is wrong.
+    skew_s: Vec<i64>,
     mischief: Mischief<'t>,
-    /// Size of the last call.
-    call_bytes: u64,
-    /// Size of each member's last answer.
-    reply_bytes: Vec<u64>,
-    thinking: Vec<bool>,
     rounds: Vec<TimedRound>,
 }
 
 impl Run<'_> {
     fn until_ended(&mut self, watch: &mut dyn FnMut(&TimedRound) -> bool) -> Result<(), Stopped> {
-        for c in self.contract.closers().to_vec() {
-            self.prompt(c, None)?;
+        for at in 0..self.mischief.upsets.len() {
+            let at_s = self.terms.start_s + self.mischief.upsets[at].at_s;
+            self.plan(at_s, What::Upset(at));
         }
-        for i in 0..self.members.len() {
-            self.await_calls(i, 0);
+        // Closers first: who begins decides nothing else.
+        let closers = self.contract.closers().to_vec();
+        let others = (0..self.nodes.len()).filter(|i| !closers.contains(i));
+        for i in closers.iter().copied().chain(others) {
+            self.happens(i, Happening::Start)?;
         }
         let last_s = self.terms.start_s
             + self.terms.round_limit_s * f64::from(self.terms.most_rounds) * PATIENCE;
@@ -272,6 +278,15 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Starts a node from what its disk holds.
+    fn open(&mut self, i: usize, life: Life) -> Result<(), MemberError> {
+        let member = (self.make)(i)?;
+        self.lives[i] += 1;
+        // A store that cannot be opened is a node that stays away.
+        self.nodes[i] = Node::open(self.contract.clone(), member, self.disks[i].clone(), life).ok();
+        Ok(())
+    }
+
     fn plan(&mut self, at_s: f64, what: What) {
         self.order += 1;
         self.queue.push(Reverse(Event {
@@ -281,16 +296,8 @@ impl Run<'_> {
         }));
     }
 
-    fn at<E: Into<MemberError>>(&self, i: usize) -> impl Fn(E) -> Stopped + use<E> {
-        let member = self.names[i].clone();
-        move |source| Stopped {
-            member: member.clone(),
-            source: Box::new(source.into()),
-        }
-    }
-
-    fn clock(&self) -> UtcSeconds {
-        UtcSeconds(self.now_s.floor() as i64)
+    fn clock(&self, i: usize) -> UtcSeconds {
+        UtcSeconds(self.now_s.floor() as i64 + self.skew_s[i])
     }
 
     fn since_start_s(&self) -> f64 {
@@ -303,27 +310,42 @@ impl Run<'_> {
         a == b || reach(a, b, at_s) && reach(b, a, at_s)
     }
 
+    fn member(&self, i: usize) -> Option<&Member> {
+        Some(self.nodes[i].as_ref()?.member())
+    }
+
+    fn closer(&self, i: usize) -> Option<&closer::Closer> {
+        self.nodes[i].as_ref()?.closer()
+    }
+
+    /// The closers that are up.
+    fn closers(&self) -> impl Iterator<Item = (usize, &closer::Closer)> {
+        let closers = self.contract.closers().iter();
+        closers.filter_map(|c| Some((*c, self.closer(*c)?)))
+    }
+
     /// The closer that has come furthest, of those that reach most others.
     fn hub(&self) -> usize {
         let reached = |c: usize| {
-            let all = 0..self.members.len();
+            let all = 0..self.nodes.len();
             all.filter(|i| self.meets(c, *i)).count()
         };
-        let round = |c: &Closer| c.progress().map_or(0, |p| p.round());
+        let round = |c: &closer::Closer| c.progress().map_or(0, |p| p.round());
         let best = self
-            .closers
-            .iter()
-            .max_by_key(|(c, closer)| (reached(**c), round(closer), Reverse(**c)));
-        *best.expect("a contract has a closer").0
+            .closers()
+            .max_by_key(|(c, closer)| (reached(*c), round(closer), Reverse(*c)));
+        best.map_or(self.contract.closers()[0], |(c, _)| c)
     }
 
     /// Tells of the rounds that are closed for the closer that has come furthest.
     fn report(&mut self, watch: &mut dyn FnMut(&TimedRound) -> bool) -> bool {
-        let closers = self.closers.values();
-        let rounds = closers.filter_map(|c| Some(c.progress()?.rounds()));
+        let rounds = self
+            .closers()
+            .filter_map(|(_, c)| Some(c.progress()?.rounds()));
         let most = rounds.max_by_key(|rounds| rounds.len());
-        let closed: Vec<_> = most.map_or(Vec::new(), |all| all[self.rounds.len()..].to_vec());
-        for closed in closed {
+        // One that comes back may be behind what others had closed.
+        let new = most.and_then(|all| all.get(self.rounds.len()..));
+        for closed in new.map_or(Vec::new(), <[_]>::to_vec) {
             let round = TimedRound {
                 closed,
                 at_s: self.since_start_s(),
@@ -341,117 +363,122 @@ impl Run<'_> {
     /// used up.
     fn is_over(&self) -> bool {
         let most = self.terms.most_rounds;
-        let used_up = self.closers.values().filter_map(|c| c.progress()).any(|p| {
+        let mut known = self.closers().filter_map(|(_, c)| c.progress());
+        let used_up = known.any(|p| {
             let in_rounds = p.phase() == Phase::Rounds;
             p.round() > 2 * most || in_rounds && p.rounds().len() as u32 >= most
         });
         if used_up {
             return true;
         }
-        if !self.members.iter().any(Member::is_final) {
+        let is_final = |i: usize| self.member(i).is_some_and(Member::is_final);
+        if !(0..self.nodes.len()).any(is_final) {
             return false;
         }
         let hub = self.hub();
-        let mut there = (0..self.members.len()).filter(|i| self.meets(hub, *i));
-        there.all(|i| self.members[i].is_final())
+        let mut there = (0..self.nodes.len()).filter(|i| self.meets(hub, *i));
+        there.all(is_final)
     }
 
     fn handle(&mut self, what: What) -> Result<(), Stopped> {
         match what {
-            What::Arrive(i, entries) => {
-                let before = self.members[i].newest();
-                for e in &entries {
-                    // A member passes over what does not fit. It is among what the
-                    // ledger leaves out.
-                    let _ = self.members[i].hear(e);
-                }
-                if self.members[i].newest() > before {
-                    self.await_calls(i, 0);
-                }
-                self.prompt(i, None)?;
-                self.think(i);
+            What::Arrive(to, from, frame) => {
+                let frame = &frame;
+                self.happens(to, Happening::Arrived { from, frame })
             }
-            What::Asked(i, from, ask) => {
-                if let Some(closer) = self.closers.get(&i) {
-                    let entries = closer.answer(from, &ask, self.members[i].log());
-                    self.send(i, from, entries);
-                }
+            What::Passed(i, life, timer) if self.lives[i] == life => {
+                self.happens(i, Happening::Passed(timer))
             }
-            What::Act(i) => {
-                self.thinking[i] = false;
-                let now = self.clock();
-                let tamper = &mut *self.mischief.tamper;
-                let mut voice = |payload| tamper(i, payload);
-                let said = self.members[i].act_in(now, &mut voice);
-                let said = said.map_err(self.at(i))?;
-                self.send_out(i, &said);
-                self.prompt(i, None)?;
-            }
-            What::Passed(c, timer) => self.prompt(c, Some(timer))?,
-            What::Silence(i, round, tries) => {
-                let member = &self.members[i];
-                if member.newest() == round && !member.is_final() {
-                    let ask = member.ask();
-                    let closers = self.contract.closers();
-                    let to = closers[(i + tries as usize) % closers.len()];
-                    self.ask(i, to, ask);
-                    self.await_calls(i, tries + 1);
-                }
-            }
+            What::Passed(..) => Ok(()),
+            What::Upset(at) => self.upset(at),
+            What::Rise(i) => self.rise(i),
         }
-        Ok(())
     }
 
-    /// A member that is a closer looks at what is new, or at a timer that has passed.
-    fn prompt(&mut self, c: usize, timer: Option<Timer>) -> Result<(), Stopped> {
-        let now = self.clock();
+    /// Lets something happen to a node, and does what it says.
+    fn happens(&mut self, i: usize, event: Happening<'_>) -> Result<(), Stopped> {
+        let now = self.clock(i);
         let tamper = &mut *self.mischief.tamper;
-        let mut voice = |payload| tamper(c, payload);
-        let Some(closer) = self.closers.get_mut(&c) else {
+        let mut voice = |payload| tamper(i, payload);
+        let Some(node) = &mut self.nodes[i] else {
             return Ok(());
         };
-        let member = &mut self.members[c];
-        let actions = match timer {
-            Some(timer) => closer.passed(timer, member, now, &mut voice),
-            None if !closer.has_begun() => closer.start(member, now, &mut voice),
-            None => closer.heard(member, now, &mut voice),
-        };
-        let actions = actions.map_err(self.at(c))?;
-        for action in actions {
-            match action {
-                Action::Send { to, entries } => self.send(c, to, entries),
-                Action::Ask { to, ask } => self.ask(c, to, ask),
-                Action::Wait(timer) => {
-                    let wait_s = self.wait_s(c, timer);
-                    self.plan(self.now_s + wait_s, What::Passed(c, timer));
+        match node.handle_in(event, now, &mut voice) {
+            Ok(actions) => {
+                for action in actions {
+                    match action {
+                        Action::Send { to, frame } => self.send(i, to, frame),
+                        Action::Wait(timer) => {
+                            let wait_s = self.wait_s(i, timer);
+                            let life = self.lives[i];
+                            self.plan(self.now_s + wait_s, What::Passed(i, life, timer));
+                        }
+                    }
+                }
+                Ok(())
+            }
+            // It is started again.
+            Err(Halted::Store(_) | Halted::Behind(_)) => {
+                let seed = self.noise.next_u64();
+                self.fall(i, seed, RISE_S);
+                Ok(())
+            }
+            Err(source) => Err(Stopped {
+                member: self.names[i].clone(),
+                source: Box::new(source),
+            }),
+        }
+    }
+
+    fn upset(&mut self, at: usize) -> Result<(), Stopped> {
+        let Upset {
+            member: i, what, ..
+        } = self.mischief.upsets[at];
+        match what {
+            Upsetting::Crash { seed, down_s } => self.fall(i, seed, down_s),
+            Upsetting::StopDisk { operations } => self.disks[i].stop_after(operations),
+            Upsetting::FillDisk { bytes } => self.disks[i].limit(Some(bytes)),
+            Upsetting::Clock { skew_s } => self.skew_s[i] = skew_s,
+            Upsetting::Backup => self.backups[i] = Some(self.disks[i].crash(0)),
+            Upsetting::Restore { down_s } => {
+                self.fall(i, 0, down_s);
+                if let Some(backup) = &self.backups[i] {
+                    self.disks[i] = backup.crash(0);
                 }
             }
+            Upsetting::LinkUp { with } => {
+                self.happens(i, Happening::LinkUp(with))?;
+                self.happens(with, Happening::LinkUp(i))?;
+            }
         }
-        // What it says itself it may have to answer.
-        self.think(c);
         Ok(())
     }
 
-    fn think(&mut self, i: usize) {
-        if !self.thinking[i] {
-            self.thinking[i] = true;
-            self.plan(self.now_s + self.terms.compute_s, What::Act(i));
+    /// A node goes down, and of what its disk had not been told to keep that is kept which
+    /// the seed says.
+    fn fall(&mut self, i: usize, seed: u64, down_s: f64) {
+        // One that is down already rises when it was to.
+        if self.nodes[i].take().is_some() {
+            self.disks[i] = self.disks[i].crash(seed);
+            self.plan(self.now_s + down_s, What::Rise(i));
         }
     }
 
-    fn send(&mut self, from: usize, to: usize, entries: Vec<Verified>) {
-        if entries.is_empty() {
-            return;
-        }
-        let size = entries.iter().map(bytes).sum();
-        if let Some(arrival) = self.carry(from, to, size) {
-            self.plan(arrival, What::Arrive(to, entries));
-        }
+    fn rise(&mut self, i: usize) -> Result<(), Stopped> {
+        let opened = self.open(i, Life::Again);
+        opened.map_err(|source| Stopped {
+            member: self.names[i].clone(),
+            source: Box::new(source.into()),
+        })?;
+        self.happens(i, Happening::Start)
     }
 
-    fn ask(&mut self, from: usize, to: usize, ask: Ask) {
-        if let Some(arrival) = self.carry(from, to, ask.bytes()) {
-            self.plan(arrival, What::Asked(to, from, ask));
+    fn send(&mut self, from: usize, to: usize, frame: Vec<u8>) {
+        let copies = self.mischief.noise.fate(&mut self.noise, frame);
+        for (frame, late_s) in copies {
+            if let Some(arrival) = self.carry(from, to, frame.len() as u64) {
+                self.plan(arrival + late_s, What::Arrive(to, from, frame));
+            }
         }
     }
 
@@ -462,27 +489,33 @@ impl Run<'_> {
         reach(from, to, self.since_start_s()).then_some(arrival)
     }
 
-    /// How long a closer's timer runs.
-    fn wait_s(&self, c: usize, timer: Timer) -> f64 {
+    /// How long a timer runs.
+    fn wait_s(&self, i: usize, timer: Timer) -> f64 {
         let limit_s = self.terms.round_limit_s;
+        let there_and_back = || 2.0 * self.trip_s(i) + self.terms.clock_bound_s;
         let wait_s = match timer {
-            Timer::Answers { .. } => self.answers_s(c),
-            Timer::Certificate { attempt, .. } => {
-                let once = self.answers_s(c) + 4.0 * self.trip_s(c);
-                return once * f64::from(1 << attempt.min(MOST_DOUBLINGS));
+            Timer::Think => return self.terms.compute_s,
+            Timer::Silence { tries, .. } => {
+                let first = self.contract.closers()[0];
+                return 2.0 * self.answers_s(first) * doubled(tries);
             }
-            Timer::Repair {
+            Timer::Heads { tries } => there_and_back() * doubled(tries),
+            Timer::Closer(closer::Timer::Answers { .. }) => self.answers_s(i),
+            Timer::Closer(closer::Timer::Certificate { attempt, .. }) => {
+                let once = self.answers_s(i) + 4.0 * self.trip_s(i);
+                return once * doubled(attempt);
+            }
+            Timer::Closer(closer::Timer::Repair {
                 after_answers,
                 tries,
                 ..
-            } => {
+            }) => {
                 let answers = if after_answers {
-                    self.answers_s(c)
+                    self.answers_s(i)
                 } else {
                     0.0
                 };
-                let trip = 2.0 * self.trip_s(c) + self.terms.clock_bound_s;
-                answers + trip * f64::from(1 << tries.min(MOST_DOUBLINGS))
+                answers + there_and_back() * doubled(tries)
             }
         };
         wait_s.min(limit_s)
@@ -493,7 +526,7 @@ impl Run<'_> {
     fn trip_s(&self, c: usize) -> f64 {
         let others = self.contract.closers().iter().filter(|to| **to != c);
         let trips = others.filter_map(|to| {
-            let there = self.network.expect(c, *to, self.call_bytes, self.now_s);
+            let there = self.network.expect(c, *to, 0, self.now_s);
             there.map(|t| t - self.now_s)
         });
         let limit_s = self.terms.round_limit_s;
@@ -505,10 +538,11 @@ impl Run<'_> {
     fn answers_s(&self, c: usize) -> f64 {
         let limit_s = self.now_s + self.terms.round_limit_s;
         let mut deadline_s = self.now_s;
-        for i in (0..self.members.len()).filter(|i| *i != c) {
+        for i in (0..self.nodes.len()).filter(|i| *i != c) {
             // What the plan promises, whether or not it is lost.
-            let there = self.network.expect(c, i, self.call_bytes, self.now_s);
-            let estimate = self.reply_bytes[i].max(self.guess_bytes(i));
+            let there = self.network.expect(c, i, 0, self.now_s);
+            let last = self.closer(c).map_or(0, |closer| closer.answer_bytes(i));
+            let estimate = last.max(self.guess_bytes(i));
             let back = there.and_then(|t| {
                 self.network
                     .expect(i, c, estimate, t + self.terms.compute_s)
@@ -517,7 +551,7 @@ impl Run<'_> {
                 deadline_s = deadline_s.max(back);
             }
         }
-        let progress = self.closers[&c].progress();
+        let progress = self.closer(c).and_then(closer::Closer::progress);
         let settling = progress.is_some_and(|p| matches!(p.phase(), Phase::Settling(_)));
         // The slack members of a settlement answer after the others.
         let trips = if settling { 2.0 } else { 1.0 };
@@ -534,123 +568,66 @@ impl Run<'_> {
         5 * m * (m + 1) / 2 + 200
     }
 
-    /// A member that is no closer asks when it hears nothing new for long: two rounds,
-    /// and twice as long each time.
-    fn await_calls(&mut self, i: usize, tries: u32) {
-        if self.closers.contains_key(&i) || self.members[i].is_final() {
-            return;
-        }
-        let first = self.contract.closers()[0];
-        let twice = 2.0 * self.answers_s(first);
-        let wait_s = twice * f64::from(1 << tries.min(MOST_DOUBLINGS));
-        let newest = self.members[i].newest();
-        self.plan(self.now_s + wait_s, What::Silence(i, newest, tries));
-    }
-
-    /// Sends what a member says, and what it said and nobody has closed with yet.
-    fn send_out(&mut self, from: usize, said: &[Verified]) {
-        if said.is_empty() {
-            return;
-        }
-        // Everything goes to the closers; allocations to all members of the
-        // coupling as well. Messages for one receiver travel together.
-        let mut bundles: BTreeMap<usize, Vec<Verified>> = BTreeMap::new();
-        let unheard: Vec<Verified> = self.members[from].unheard().cloned().collect();
-        for e in said {
-            let Ok(envelope) = e.entry().envelope() else {
-                continue;
-            };
-            match &envelope.payload {
-                Payload::PlanDelta(d) => {
-                    let Delta::Allocation { coupling, .. } = &d.delta else {
-                        continue;
-                    };
-                    for to in self.touching(coupling.as_str()) {
-                        bundles.entry(to).or_default().push(e.clone());
-                    }
-                }
-                _ => self.reply_bytes[from] = bytes(e),
-            }
-        }
-        for c in self.contract.closers() {
-            let bundle = bundles.entry(*c).or_default();
-            let again = unheard.iter().map(|e| e.entry().id());
-            let again: BTreeSet<_> = again.collect();
-            bundle.retain(|e| !again.contains(&e.entry().id()));
-            bundle.splice(..0, unheard.iter().cloned());
-        }
-        bundles.remove(&from);
-        for (to, bundle) in bundles {
-            self.send(from, to, bundle);
-        }
-    }
-
-    fn touching(&self, coupling: &str) -> Vec<usize> {
-        let frame = self.contract.frame();
-        (0..frame.members.len())
-            .filter(|&i| {
-                frame.members[i]
-                    .rows
-                    .iter()
-                    .any(|&r| frame.rows[r].coupling.as_str() == coupling)
-            })
-            .collect()
-    }
-
     /// Lets every member that can be reached meet one closer, until all hold the same.
     fn drain(&mut self, hub: usize) -> u64 {
-        let there: Vec<usize> = (0..self.members.len())
+        let there: Vec<usize> = (0..self.nodes.len())
             .filter(|i| self.meets(hub, *i))
             .collect();
+        let digest = |run: &Self, i| run.member(i).map(|m| m.log().digest());
         let mut bytes = 0;
         for pass in 0..MOST_PASSES {
-            let digest = self.members[hub].log().digest();
-            if there
-                .iter()
-                .all(|i| self.members[*i].log().digest() == digest)
-            {
+            let wanted = digest(self, hub);
+            if there.iter().all(|i| digest(self, *i) == wanted) {
                 break;
             }
             for i in there.iter().copied().filter(|i| *i != hub) {
-                let mut pair = self.members.iter_mut().enumerate();
+                let mut pair = self.nodes.iter_mut().enumerate();
                 let mut pair = pair.by_ref().filter(|(k, _)| *k == hub || *k == i);
-                if let (Some((_, a)), Some((_, b))) = (pair.next(), pair.next()) {
+                if let (Some((_, Some(a))), Some((_, Some(b)))) = (pair.next(), pair.next()) {
                     let mut salt = [0; 16];
                     salt[..8].copy_from_slice(&self.terms.seed.to_be_bytes());
                     salt[8..].copy_from_slice(&((pass << 32) | i as u64).to_be_bytes());
-                    bytes += meet(&mut [a, b], Salt(salt));
+                    // A disk that fails now leaves a log that is not that of the others.
+                    bytes += meet(&mut [a, b], Salt(salt)).unwrap_or(0);
                 }
             }
         }
         bytes
     }
 
-    fn finish(mut self, stopped: Option<Stopped>) -> Ended {
+    fn finish(mut self, stopped: Option<Stopped>) -> Result<Ended, MemberError> {
+        // Who is down is looked at as it would come back.
+        for i in 0..self.nodes.len() {
+            self.disks[i].limit(None);
+            if self.nodes[i].is_none() {
+                self.open(i, Life::Again)?;
+            }
+        }
         let hub = self.hub();
         let drained_bytes = self.drain(hub);
-        let progress = self.closers[&hub].progress().cloned();
-        let gone = (0..self.members.len()).filter(|i| !self.meets(hub, *i));
-        Ended {
+        let progress = self.closer(hub).and_then(closer::Closer::progress).cloned();
+        let gone =
+            (0..self.nodes.len()).filter(|i| self.member(*i).is_none() || !self.meets(hub, *i));
+        let members = || (0..self.nodes.len()).map(|i| self.member(i));
+        let empty = Log::new(self.contract.terms().clone());
+        let log = |m: Option<&Member>| m.map_or_else(|| empty.clone(), |m| m.log().clone());
+        Ok(Ended {
             plan: progress.as_ref().and_then(|p| p.plan().cloned()),
             gone: gone.collect(),
-            finals: self.members.iter().map(Member::is_final).collect(),
+            finals: members().map(|m| m.is_some_and(Member::is_final)).collect(),
             stopped,
-            refused: self.members.iter().map(Member::unsaid).collect(),
+            refused: members().map(|m| m.map_or(0, Member::unsaid)).collect(),
             lower: progress.as_ref().and_then(|p| p.bounds().lower()),
             price: progress.map_or(Vec::new(), |p| p.call().points[0].price.clone()),
-            x: self
-                .members
-                .iter()
-                .map(|m| m.exchange().map(|e| e.x.clone()))
-                .collect(),
+            x: members().map(|m| Some(m?.exchange()?.x.clone())).collect(),
             sent: self.network.sent(),
             carried: self.network.carried().clone(),
             virtual_time_s: self.now_s - self.terms.start_s,
+            ledger: Ledger::of(self.contract.clone(), log(self.member(hub))),
+            logs: members().map(log).collect(),
             rounds: self.rounds,
-            ledger: Ledger::of(self.contract, self.members[hub].log().clone()),
-            logs: self.members.iter().map(|m| m.log().clone()).collect(),
             drained_bytes,
-        }
+        })
     }
 }
 
@@ -661,38 +638,10 @@ const MOST_PASSES: u64 = 4;
 const MOST_DOUBLINGS: u32 = 6;
 /// How many times the limits of all rounds an agreement may take before it is given up.
 const PATIENCE: f64 = 4.0;
+/// How long a node is down that its disk stopped, in seconds.
+const RISE_S: f64 = 5.0;
 
-/// Two members exchange what their logs do not share; says how many bytes it took.
-fn meet(members: &mut [&mut Member; 2], salt: Salt) -> u64 {
-    let options = Options {
-        budget_bytes: usize::MAX / 2,
-        ..Options::new(salt)
-    };
-    let mut sides = [
-        Session::open(members[0].log(), PeerRecord::default(), options),
-        Session::answer(PeerRecord::default(), options),
-    ];
-    let (mut bytes, mut turn, mut quiet) = (0, 0, 0);
-    while quiet < 2 {
-        let other = 1 - turn;
-        quiet += 1;
-        while let Some(message) = sides[turn].poll() {
-            quiet = 0;
-            bytes += message.len() as u64;
-            // Both run this very code: what one says the other understands. Where
-            // not, their logs differ in the end, and that is found.
-            let Ok(entries) = sides[other].receive(&message) else {
-                return bytes;
-            };
-            let log_terms = members[other].log().terms().clone();
-            for verified in entries.into_iter().filter_map(|e| log_terms.verify(e).ok()) {
-                let _ = members[other].hold(verified);
-            }
-            if sides[other].advance(members[other].log()).is_err() {
-                return bytes;
-            }
-        }
-        turn = other;
-    }
-    bytes
+/// Twice as much with each try.
+fn doubled(tries: u32) -> f64 {
+    f64::from(1 << tries.min(MOST_DOUBLINGS))
 }

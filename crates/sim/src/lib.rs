@@ -1,9 +1,10 @@
-//! Many members, one seed: virtual time, links and loss.
+//! Many nodes, one seed: virtual time, links, and what goes wrong.
 //!
-//! Nothing here knows an optimisation problem: members are the state machines
-//! of [`cosmosmesh_coordination`], and this crate carries their messages in
-//! contact windows, with light time and rate ([`network`]), and lets time pass
-//! ([`agreement`]).
+//! Nothing here knows an optimisation problem, nor how an agreement works: whoever takes
+//! part is a [`cosmosmesh_node::node::Node`], and this crate carries its frames in contact
+//! windows, with light time and rate ([`network`]), lets time pass ([`agreement`]), and
+//! lets nodes and frames come to grief ([`upset`]).
 
 pub mod agreement;
 pub mod network;
+pub mod upset;

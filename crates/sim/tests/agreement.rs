@@ -13,7 +13,8 @@ use cosmosmesh_optimize::families::{self, Family};
 use cosmosmesh_optimize::local::SolverName;
 use cosmosmesh_optimize::method::{Frame, MethodName};
 use cosmosmesh_optimize::seeded::Seeded;
-use cosmosmesh_sim::agreement::{Ended, Mischief, Reach, Tamper, Terms, run_with};
+use cosmosmesh_sim::agreement::{Ended, Mischief, Reach, Tamper, Terms, run};
+use cosmosmesh_sim::upset::Noise;
 
 /// The member that does not say what it should.
 const LIAR: usize = 3;
@@ -70,13 +71,18 @@ fn agree_over<'a>(method: MethodName, tamper: &'a mut Tamper<'a>, reach: &'a Rea
         seed: 1,
         most_rounds: ROUNDS,
     };
-    let members = problem.members.iter().enumerate().map(|(i, m)| {
+    let make = |i: usize| {
         let commitment = Commitment([i as u8; 32]);
-        Member::new(contract.clone(), i, m, commitment, SolverName::Auto, key(i)).expect("a member")
-    });
-    let members = members.collect();
-    let mischief = Mischief { tamper, reach };
-    run_with(&contract, members, &plan, terms, mischief, &mut |_| true).expect("nodes")
+        let (contract, problem) = (contract.clone(), &problem.members[i]);
+        Member::new(contract, i, problem, commitment, SolverName::Auto, key(i))
+    };
+    let mischief = Mischief {
+        tamper,
+        reach,
+        noise: Noise::default(),
+        upsets: &[],
+    };
+    run(&contract, &make, &plan, terms, mischief, &mut |_| true).expect("nodes")
 }
 
 /// What every run must have: a state that the messages lead to, and no fault but

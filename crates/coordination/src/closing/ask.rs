@@ -44,11 +44,6 @@ impl Ask {
         }
     }
 
-    /// About the bytes that it takes on a link.
-    pub fn bytes(&self) -> u64 {
-        16 + 3 * self.have.len() as u64 + 34 * (self.ends.len() + self.want.len()) as u64
-    }
-
     /// Whether whoever asks has the entry, by what it says. The numbers say nothing of
     /// an author that forked: `forked`.
     fn has(&self, log: &Log, ix: EntryIx, forked: &BTreeSet<AuthorIx>) -> bool {

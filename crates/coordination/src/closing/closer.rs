@@ -102,6 +102,7 @@ pub struct Closer {
     waited: u32,
     /// The last round of whose prices each member is known to know.
     knows: Vec<u32>,
+    answer_bytes: Vec<u64>,
     repairs: u64,
     has_gaps: bool,
     actions: Vec<Action>,
@@ -129,6 +130,7 @@ impl Closer {
             awaited: 0,
             waited: 0,
             knows: vec![0; contract.members().len()],
+            answer_bytes: vec![0; contract.members().len()],
             repairs: 0,
             has_gaps: false,
             actions: Vec::new(),
@@ -174,9 +176,18 @@ impl Closer {
         out
     }
 
-    /// Whether it has begun.
-    pub fn has_begun(&self) -> bool {
-        self.repairs > 0
+    /// Takes up where its member's log leaves off, before it begins: it opens the rounds
+    /// that are certified there, and remembers what it voted and gave up itself.
+    pub fn resume(&mut self, log: &Log) {
+        self.look(log);
+        // What was due then has been said, or is asked for.
+        self.actions.clear();
+        self.outbox.clear();
+    }
+
+    /// About how many bytes the last answer of a member had, if there is one.
+    pub fn answer_bytes(&self, i: usize) -> u64 {
+        self.answer_bytes[i]
     }
 
     /// Begins.
@@ -190,6 +201,10 @@ impl Closer {
         now: UtcSeconds,
         voice: &mut Voice<'_>,
     ) -> Result<Vec<Action>, MemberError> {
+        if self.awaited > self.waited {
+            let round = self.awaited;
+            self.actions.push(Action::Wait(Timer::Answers { round }));
+        }
         self.await_opening();
         self.heard(member, now, voice)
     }
@@ -306,6 +321,7 @@ impl Closer {
                     {
                         self.knows[i] = self.knows[i].max(reply.round);
                     }
+                    self.answer_bytes[i] = entry.to_bytes().len() as u64;
                     self.inbox.insert(ix, Some((i, reply, prices)));
                 }
                 _ => {
@@ -331,11 +347,31 @@ impl Closer {
             }
             return;
         };
+        if closer == self.me && round == self.book().round() {
+            self.remember(log.id(ix), &said);
+        }
         let (before, from) = self.books.make_contiguous().split_at_mut(at);
         from[0].take(log, before.last(), ix, (closer, &said));
         while self.book().certificate().is_none() && self.book_mut().certify() {
             self.go_on(log);
         }
+    }
+
+    /// What it said itself about the round to open, perhaps in an earlier life.
+    fn remember(&mut self, id: MessageId, said: &Said) {
+        let attempt = match said {
+            Said::Opening(dual) => {
+                self.proposed.insert(dual.attempt.0);
+                return;
+            }
+            Said::Vote(vote) => {
+                self.voted = self.voted.max(Some((vote.attempt.0, id)));
+                vote.attempt.0
+            }
+            Said::Status(status) => status.attempt.0,
+            _ => return,
+        };
+        self.attempt = self.attempt.max(attempt);
     }
 
     /// The round is open.
@@ -589,9 +625,9 @@ impl Closer {
     }
 
     fn await_opening(&mut self) {
-        let round = self.book().round();
+        let (round, attempt) = (self.book().round(), self.attempt);
         self.actions
-            .push(Action::Wait(Timer::Certificate { round, attempt: 0 }));
+            .push(Action::Wait(Timer::Certificate { round, attempt }));
         self.await_repair(true);
     }
 

@@ -61,6 +61,7 @@ struct World {
     members: Vec<Member>,
     closers: Vec<Closer>,
     natures: Vec<Nature>,
+    begun: BTreeSet<usize>,
     random: Seeded,
     now: u64,
     order: u64,
@@ -134,6 +135,7 @@ impl World {
             contract,
             members,
             natures,
+            begun: BTreeSet::new(),
             now: 0,
             order: 0,
             queue: BinaryHeap::new(),
@@ -254,7 +256,7 @@ impl World {
         let (closer, member) = (&mut self.closers[c], &mut self.members[c]);
         let voice = &mut |payload| vec![payload];
         let actions = match timer {
-            _ if !closer.has_begun() => closer.start(member, NOW, voice),
+            _ if self.begun.insert(c) => closer.start(member, NOW, voice),
             Some(timer) => closer.passed(timer, member, NOW, voice),
             None => closer.heard(member, NOW, voice),
         };

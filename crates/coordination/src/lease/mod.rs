@@ -14,7 +14,7 @@
 mod agreement;
 mod causal;
 mod fault;
-mod fence;
+pub mod fence;
 mod fold;
 mod matching;
 mod request;

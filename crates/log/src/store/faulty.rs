@@ -341,9 +341,23 @@ impl DiskFile for FaultyFile {
         if state.count()? {
             return Err(stopped());
         }
-        let file = &mut state.files[self.file];
-        file.durable = file.image.clone();
-        file.unsynced.clear();
+        let Content {
+            image,
+            durable,
+            unsynced,
+        } = &mut state.files[self.file];
+        // What changed is copied, so that a long file costs no more than a short one.
+        for change in unsynced.drain(..) {
+            match change {
+                Change::Write(offset, bytes) => {
+                    let end = offset + bytes.len();
+                    durable.resize(durable.len().max(end), 0);
+                    durable[offset..end].copy_from_slice(&bytes);
+                }
+                Change::Cut(length) => durable.resize(length, 0),
+            }
+        }
+        debug_assert_eq!(image.len(), durable.len());
         Ok(())
     }
 }

@@ -15,6 +15,7 @@ mod allot;
 mod aside;
 mod first;
 mod pack;
+mod recall;
 
 pub use aside::Aside;
 use pack::{Packing, Record};
