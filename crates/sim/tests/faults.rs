@@ -19,7 +19,7 @@ use cosmosmesh_sim::upset::{Noise, Upset, Upsetting};
 
 const MEMBERS: usize = 4;
 /// How long agreement takes without faults, about, in seconds.
-const LENGTH_S: f64 = 60.0;
+const LENGTH_S: f64 = 15.0;
 
 /// Members that always see each other, a second of light apart.
 struct World {
@@ -156,7 +156,7 @@ fn whoever_crashes_whenever_takes_up_where_it_was() {
                 member: random.below(MEMBERS as u64) as usize,
                 what: Upsetting::Crash {
                     seed: random.below(5),
-                    down_s: random.uniform(0.5, 20.0),
+                    down_s: random.uniform(0.5, 10.0),
                 },
             })
             .collect();
@@ -246,7 +246,7 @@ fn whoever_was_cut_off_both_ways_or_one_takes_part_again() {
         let mut random = Seeded::new(seed);
         let cut = random.below(MEMBERS as u64) as usize;
         let (from_s, both) = (random.uniform(0.0, LENGTH_S), random.below(2) == 0);
-        let until_s = from_s + random.uniform(1.0, 60.0);
+        let until_s = from_s + random.uniform(1.0, 40.0);
         let reach = |a: usize, b: usize, at_s: f64| {
             let off = a == cut || both && b == cut;
             !off || !(from_s..until_s).contains(&at_s)
