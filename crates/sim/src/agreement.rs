@@ -5,6 +5,8 @@
 //! a timer runs comes from the contact plan: an answer that it lets arrive within the
 //! round's limit is waited for, and none beyond.
 
+mod granting;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
@@ -612,21 +614,25 @@ impl Run<'_> {
                 break;
             }
             for i in there.iter().copied().filter(|i| *i != hub) {
-                let mut pair = self.members.iter_mut().enumerate();
-                let mut pair = pair.by_ref().filter(|(k, _)| *k == hub || *k == i);
-                if let (Some((_, a)), Some((_, b))) = (pair.next(), pair.next()) {
+                if let Some(mut pair) = pair(&mut self.members, hub, i) {
                     let mut salt = [0; 16];
                     salt[..8].copy_from_slice(&self.terms.seed.to_be_bytes());
                     salt[8..].copy_from_slice(&((pass << 32) | i as u64).to_be_bytes());
-                    bytes += meet(&mut [a, b], Salt(salt));
+                    let free = &mut |_, _| true;
+                    bytes += meet(&mut pair, Salt(salt), &mut Default::default(), free);
                 }
             }
         }
         bytes
     }
 
-    fn finish(mut self, stopped: Option<Stopped>) -> Ended {
+    fn finish(mut self, mut stopped: Option<Stopped>) -> Ended {
         let hub = self.hub();
+        if self.members[hub].is_final()
+            && let Err(stop) = self.grant_all(hub)
+        {
+            stopped.get_or_insert(stop);
+        }
         let drained_bytes = self.drain(hub);
         let progress = self.closers[&hub].progress().cloned();
         let gone = (0..self.members.len()).filter(|i| !self.meets(hub, *i));
@@ -662,37 +668,64 @@ const MOST_DOUBLINGS: u32 = 6;
 /// How many times the limits of all rounds an agreement may take before it is given up.
 const PATIENCE: f64 = 4.0;
 
+/// Two of the members, the one of the lower number first.
+fn pair(members: &mut [Member], one: usize, other: usize) -> Option<[&mut Member; 2]> {
+    let mut both = members.iter_mut().enumerate();
+    let mut both = both.by_ref().filter(|(k, _)| *k == one || *k == other);
+    Some([both.next()?.1, both.next()?.1])
+}
+
 /// Two members exchange what their logs do not share; says how many bytes it took.
-fn meet(members: &mut [&mut Member; 2], salt: Salt) -> u64 {
+/// `carry` is told which side sends how much, and says whether it arrives.
+fn meet(
+    members: &mut [&mut Member; 2],
+    salt: Salt,
+    records: &mut [PeerRecord; 2],
+    carry: &mut dyn FnMut(usize, u64) -> bool,
+) -> u64 {
     let options = Options {
         budget_bytes: usize::MAX / 2,
         ..Options::new(salt)
     };
+    let [one, other] = records.clone();
     let mut sides = [
-        Session::open(members[0].log(), PeerRecord::default(), options),
-        Session::answer(PeerRecord::default(), options),
+        Session::open(members[0].log(), one, options),
+        Session::answer(other, options),
     ];
-    let (mut bytes, mut turn, mut quiet) = (0, 0, 0);
+    let mut bytes = 0;
+    let _ = talk(members, &mut sides, &mut |side, size| {
+        bytes += size;
+        carry(side, size)
+    });
+    *records = sides.each_ref().map(|side| side.record().clone());
+    bytes
+}
+
+/// Carries messages to and fro until both sides are silent; nothing if that ends early.
+fn talk(
+    members: &mut [&mut Member; 2],
+    sides: &mut [Session; 2],
+    carry: &mut dyn FnMut(usize, u64) -> bool,
+) -> Option<()> {
+    let (mut turn, mut quiet) = (0, 0);
     while quiet < 2 {
         let other = 1 - turn;
         quiet += 1;
         while let Some(message) = sides[turn].poll() {
             quiet = 0;
-            bytes += message.len() as u64;
+            if !carry(turn, message.len() as u64) {
+                return None;
+            }
             // Both run this very code: what one says the other understands. Where
             // not, their logs differ in the end, and that is found.
-            let Ok(entries) = sides[other].receive(&message) else {
-                return bytes;
-            };
+            let entries = sides[other].receive(&message).ok()?;
             let log_terms = members[other].log().terms().clone();
             for verified in entries.into_iter().filter_map(|e| log_terms.verify(e).ok()) {
-                let _ = members[other].hold(verified);
+                let _ = members[other].hear(&verified);
             }
-            if sides[other].advance(members[other].log()).is_err() {
-                return bytes;
-            }
+            sides[other].advance(members[other].log()).ok()?;
         }
         turn = other;
     }
-    bytes
+    Some(())
 }
