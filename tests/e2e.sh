@@ -152,6 +152,34 @@ for member in habitat oxygen_plant rover solar_plant; do
     check "the log of $member leads to the digest of the run" replays "$member"
     check "the log of $member verifies" exits 0 "$cosmosmesh" log verify "$tmp/logged/logs/$member"
 done
+# What was agreed, from the logs alone.
+planned() {
+    "$cosmosmesh" plan show "$tmp/logged" --json >"$tmp/plan_show.json" &&
+        is "$tmp/plan_show.json" plan final &&
+        "$cosmosmesh" plan leases "$tmp/logged/logs/rover" --why --json >"$tmp/plan_leases.json" &&
+        is "$tmp/plan_leases.json" excess_quanta 0 && has_fields "$tmp/plan_leases.json" why usable_quanta &&
+        "$cosmosmesh" plan conflicts "$tmp/logged" --json | grep -q '"conflicts":\[\]'
+}
+unchanged() {
+    "$cosmosmesh" plan diff "$tmp/logged/logs/rover" "$tmp/logged/logs/habitat" --json \
+        >"$tmp/plan_diff.json" && is "$tmp/plan_diff.json" churn 0.0 &&
+        grep -q '"changes":\[\]' "$tmp/plan_diff.json"
+}
+# A member that falls silent: what stands is said, and nobody has more than there is.
+silent() {
+    exits 1 "$cosmosmesh" run energy_balance --silent rover@2 --most-rounds 8 --quiet --json \
+        --out "$tmp/silent" >"$tmp/silent.json" 2>"$tmp/silent.err" &&
+        grep -q 'without rover: the leases in force stand' "$tmp/silent.err" &&
+        is "$tmp/silent.json" agreed false && is "$tmp/silent.json" coupling_violation_max 0 &&
+        "$cosmosmesh" plan show "$tmp/silent" | grep -q 'the leases stand'
+}
+check "leases cover the plan" is "$tmp/logged.json" granted_share 1.0
+check "the plan can be looked at" planned
+check "two members have the same plan" unchanged
+check "a silent member leaves the leases in force" silent
+check "a silent member must be there" \
+    exits 2 "$cosmosmesh" run energy_balance --silent nobody --quiet
+check "one folder is no difference" exits 2 "$cosmosmesh" plan diff "$tmp/logged"
 check "a past state can be computed again" replays_the_past
 check "the same run finds its logs as they are" exits 0 logged
 check "another run does not write over them" \

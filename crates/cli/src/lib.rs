@@ -7,6 +7,7 @@ mod bench;
 mod contacts;
 mod laws;
 mod log;
+mod plan;
 mod run;
 
 use std::ffi::OsString;
@@ -30,6 +31,8 @@ enum Command {
     Contacts(contacts::ContactsArgs),
     /// Look at, check and mend a log in a folder.
     Log(log::LogArgs),
+    /// Look at what was agreed: allotments, leases, requests that collide.
+    Plan(plan::PlanArgs),
     /// Execute the laws of composition on random problems.
     Laws(laws::LawsArgs),
     /// Measure, all methods side by side in one run.
@@ -64,6 +67,7 @@ where
             ExitCode::from(BAD_INPUT)
         }),
         Command::Log(a) => log::run(&a),
+        Command::Plan(a) => plan::run(&a),
         Command::Laws(a) => laws::run(&a),
         Command::Bench(a) => bench::run(&a),
     }

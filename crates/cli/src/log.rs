@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
+use cosmosmesh::coordination::contract::Contract;
 use cosmosmesh_log::store::{self, Access, RealDisk, SegmentStore, Store as _};
 use cosmosmesh_log::{Log, Terms};
 
@@ -54,16 +55,16 @@ struct RepairArgs {
 
 /// A message for a person: what, and what to do.
 #[derive(Debug)]
-struct Failure(String);
+pub(crate) struct Failure(pub(crate) String);
 
 impl Failure {
-    fn at(path: &Path, problem: impl Display) -> Self {
+    pub(crate) fn at(path: &Path, problem: impl Display) -> Self {
         Self(format!("{}: {problem}", path.display()))
     }
 }
 
 const TERMS: &str = "terms.json";
-const CONTRACT: &str = "contract.cbor";
+pub(crate) const CONTRACT: &str = "contract.cbor";
 
 /// Whether the folder holds a log of exactly these entries; false if it holds none.
 fn holds(dir: &Path, log: &Log) -> Result<bool, Failure> {
@@ -155,13 +156,67 @@ fn open(dir: &Path, terms: &Terms, access: Access) -> Result<SegmentStore<RealDi
 }
 
 /// The log in a folder; `checked` verifies every signature.
-fn load(dir: &Path, checked: bool) -> Result<(Log, SegmentStore<RealDisk>), Failure> {
+pub(crate) fn load(dir: &Path, checked: bool) -> Result<(Log, SegmentStore<RealDisk>), Failure> {
     let terms = terms(dir)?;
     let store = open(dir, &terms, Access::Read)?;
     let mut log = Log::new(terms);
     log.load(&store, !checked)
         .map_err(|error| Failure::at(dir, error))?;
     Ok((log, store))
+}
+
+/// The largest contract that is read, in bytes.
+const MAX_CONTRACT_BYTES: u64 = 64 << 20;
+
+/// Refuses a log of which nothing but headers is left in part.
+pub(crate) fn whole(dir: &Path, log: &Log) -> Result<(), Failure> {
+    if log.pruned() == 0 {
+        return Ok(());
+    }
+    Err(Failure::at(
+        dir,
+        format!(
+            "of {} entries nothing but the header is here, they were pruned; the agreement \
+             follows from all of them: take the log of a member that keeps them",
+            log.pruned()
+        ),
+    ))
+}
+
+/// The contract beside a log.
+pub(crate) fn contract(dir: &Path, log: &Log) -> Result<Arc<Contract>, Failure> {
+    let path = dir.join(CONTRACT);
+    let missing = |e| Failure::at(&path, format!("{e}; a replay needs the contract"));
+    let size = std::fs::metadata(&path).map_err(missing)?.len();
+    if size > MAX_CONTRACT_BYTES {
+        let problem = format!("{size} bytes, at most {MAX_CONTRACT_BYTES} are read");
+        return Err(Failure::at(&path, problem));
+    }
+    let bytes = std::fs::read(&path).map_err(missing)?;
+    let contract = Contract::from_bytes(&bytes).map_err(|e| Failure::at(&path, e))?;
+    let (actual, expected) = (contract.hash(), log.terms().contract_hash());
+    if actual != expected {
+        let problem = format!("it is contract {actual}, the log is of {expected}");
+        return Err(Failure::at(&path, problem));
+    }
+    Ok(Arc::new(contract))
+}
+
+/// The log as it follows from one entry: its id, or how it begins.
+pub(crate) fn past(dir: &Path, log: &Log, start: &str) -> Result<Log, Failure> {
+    let start = start.to_lowercase();
+    let mut found = log.canonical();
+    found.retain(|ix| log.id(*ix).to_string().starts_with(&start));
+    match found[..] {
+        [ix] => Ok(log.at(&[ix])),
+        _ => Err(Failure::at(
+            dir,
+            format!(
+                "{} entries begin with {start:?}; `log show` lists all ids",
+                found.len()
+            ),
+        )),
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {

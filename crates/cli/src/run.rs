@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use cosmosmesh::optimize::method::MethodName;
-use cosmosmesh::run::{Figures, Options, Run, RunError, shipped_scenario, verdict};
+use cosmosmesh::run::{Figures, Options, Run, RunError, Since, shipped_scenario, verdict};
 use cosmosmesh::{TimedRound, kpi};
+use cosmosmesh_mission::MemberId;
 
 /// Largest scenario file that is read, in bytes.
 const MAX_SCENARIO_BYTES: u64 = 1 << 20;
@@ -36,6 +37,10 @@ pub(crate) struct RunArgs {
     /// Give up after this many rounds.
     #[arg(long, default_value_t = 60)]
     most_rounds: u32,
+    /// A member that nobody hears from the start on, or when so many rounds are closed;
+    /// can be given several times.
+    #[arg(long, value_name = "MEMBER[@ROUND]")]
+    silent: Vec<String>,
     /// Compare with the optimum of a planner that knows every model.
     #[arg(long)]
     check_central: bool,
@@ -92,7 +97,11 @@ fn attempt(a: &RunArgs) -> Result<ExitCode, RunError> {
         seed: a.seed,
         check_central: a.check_central,
         most_rounds: a.most_rounds,
-        silent: Vec::new(),
+        silent: a
+            .silent
+            .iter()
+            .map(|text| silent(text))
+            .collect::<Result<_, _>>()?,
     };
     let mut first = true;
     let mut watch = |r: &TimedRound| {
@@ -111,6 +120,8 @@ fn attempt(a: &RunArgs) -> Result<ExitCode, RunError> {
         for file in kpi::files(data) {
             write(&dir.join(&file.path), &file.text)?;
         }
+    }
+    if let Some(dir) = &a.out {
         write(
             &dir.join("figures.json"),
             &figures_json(&run.figures, begun.elapsed().as_secs_f64()),
@@ -128,6 +139,19 @@ fn attempt(a: &RunArgs) -> Result<ExitCode, RunError> {
         eprintln!("cosmosmesh: {v}");
     }
     Ok(ExitCode::from(1))
+}
+
+/// Reads `MEMBER` or `MEMBER@ROUND`.
+fn silent(text: &str) -> Result<(MemberId, Since), RunError> {
+    let refused = || RunError::Option {
+        option: "--silent",
+        value: text.to_owned(),
+        remedy: "give the name of an asset, or name and round, such as rover@3",
+    };
+    let (member, round) = text.split_once('@').unwrap_or((text, "0"));
+    let round = round.parse().map_err(|_| refused())?;
+    let member = MemberId::new(member).map_err(|_| refused())?;
+    Ok((member, Since::Round(round)))
 }
 
 /// The text of a scenario and what to call it.
@@ -217,6 +241,27 @@ fn summary(run: &Run, out: Option<&Path>) -> String {
         "  {} final entries in every log, {} provisional",
         f.final_entries, f.provisional_entries
     ));
+    let leases = &f.leases;
+    lines.push(match leases.granted_share {
+        Some(share) => format!(
+            "  leases: {:.2} % of what members take by the plan, {} commitments, {} transfers, {} \
+             refused",
+            // Never more than there is.
+            (share * 1e4).floor() / 100.0,
+            leases.commitments,
+            leases.transfers,
+            leases.refused
+        ),
+        None => "  what everyone may use by the leases in force:".to_owned(),
+    });
+    if leases.granted_share.is_none() {
+        lines.extend(leases.holdings.iter().map(|row| {
+            format!(
+                "    {} of {}: {:.4} {}",
+                row.member, row.coupling, row.usable, row.unit
+            )
+        }));
+    }
     lines.push(format!("  state digest {}", f.state_digest));
     if let (Some(out), Some(_)) = (out, &run.report) {
         lines.push(format!("  open {}", out.join("report.html").display()));

@@ -182,13 +182,12 @@ impl Calls {
         calls.any(|call| call.prices == *prices)
     }
 
-    /// Whether the last round that is known to be open is one in which nothing more is
-    /// asked.
-    pub(crate) fn is_final(&self) -> bool {
-        let Some((round, id)) = self.certified.last_key_value() else {
-            return false;
-        };
+    /// The proposal that opened the last round that is known to be open, if nothing more
+    /// is asked in it.
+    pub(crate) fn agreed(&self) -> Option<MessageId> {
+        let (round, id) = self.certified.last_key_value()?;
         let of_round = self.heard.get(round).map_or(&[][..], Vec::as_slice);
-        of_round.iter().any(|call| call.id == *id && call.agreed)
+        let says_so = of_round.iter().any(|call| call.id == *id && call.agreed);
+        says_so.then_some(*id)
     }
 }

@@ -11,6 +11,7 @@ use cosmosmesh_mission::{MemberId, MessageId};
 
 use crate::closing::book::{Book, Certificate, Fault, round_of};
 use crate::contract::Contract;
+use crate::lease::Leases;
 use crate::progress::{LeftOut, Progress, Said, left_out, read};
 
 /// The log of one agreement, and how to read it.
@@ -40,8 +41,9 @@ pub struct State {
     pub forks: BTreeMap<MemberId, [MessageId; 2]>,
     /// Entries that others wait for and that are not in the log.
     pub missing: BTreeSet<MessageId>,
-    /// A digest of what is final: the past of the last opening that is certified, and
-    /// what follows from it. Nothing that comes later changes what follows.
+    /// A digest of what is final: the past of the last opening that is certified, what
+    /// follows from it, and the valid statements about leases. Nothing that comes later
+    /// changes what follows, or what is valid.
     pub final_digest: [u8; 32],
     /// A digest of the set and of everything above: equal sets have equal
     /// digests.
@@ -107,15 +109,23 @@ impl Ledger {
         self.log.insert(verified)
     }
 
+    /// The leases that follow from the entries.
+    pub fn leases(&self) -> Leases {
+        Leases::of(&self.contract, &self.log)
+    }
+
     /// What is final: the past of the last opening that is certified, with its
-    /// certificate. All else is provisional: said, and part of nothing yet.
+    /// certificate, and of the valid statements about leases. All else is provisional:
+    /// said, and part of nothing yet.
     #[must_use]
     pub fn settled(&self, state: &State) -> Self {
         let last = state.opened.last();
         let ids = last
             .iter()
             .flat_map(|c| c.votes.iter().chain([&c.proposal]));
-        let heads: Vec<EntryIx> = ids.filter_map(|id| self.log.find(id)).collect();
+        let mut heads: Vec<EntryIx> = ids.filter_map(|id| self.log.find(id)).collect();
+        let rights = self.leases().valid(&self.log);
+        heads.extend(rights.iter().filter_map(|id| self.log.find(id)));
         Self::of(self.contract.clone(), self.log.at(&heads))
     }
 
@@ -204,6 +214,9 @@ impl Ledger {
         // Not what certified them: a certificate of another attempt may come later.
         for opened in &state.opened {
             digest.update(&opened.prices.0);
+        }
+        for id in self.leases().valid(&self.log) {
+            digest.update(&id.0);
         }
         follows(&mut digest, &state.progress);
         *digest.finalize().as_bytes()

@@ -7,6 +7,8 @@
 //! A member follows prices as soon as it has seen whose signature they bear, also
 //! while its log does not hold yet what they follow from.
 
+pub mod granting;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
@@ -75,6 +77,8 @@ pub struct Member {
     /// Others' allocations of couplings whose rounding this member takes.
     others: BTreeMap<(usize, CouplingId), Box<[i64]>>,
     exchange: Option<Exchange>,
+    /// The agreement whose grants it has signed.
+    granted: Option<MessageId>,
 }
 
 /// Why a member could not act.
@@ -161,6 +165,7 @@ impl Member {
             recalled_settled: BTreeMap::new(),
             others: BTreeMap::new(),
             exchange: None,
+            granted: None,
             contract,
         })
     }
@@ -395,7 +400,7 @@ impl Member {
     /// Whether it holds a certificate that all have signed off one plan: its own part of
     /// it, [`Self::exchange`], is final.
     pub fn is_final(&self) -> bool {
-        self.calls.is_final()
+        self.calls.agreed().is_some()
     }
 
     /// What it asks a closer for, when it has waited for long: the calls after the last

@@ -109,6 +109,13 @@ fn run_figures(data: &ReportData) -> Vec<(&'static str, Option<f64>, String)> {
             Some(s.coupling_violation_max as f64),
             "quanta",
         ),
+        ("leases_granted_share", data.leases.granted_share, "1"),
+        ("final_entries", Some(s.final_entries as f64), "1"),
+        (
+            "provisional_entries",
+            Some(s.provisional_entries as f64),
+            "1",
+        ),
         ("physical_residual_max", Some(s.physical_residual_max), "1"),
         ("messages", Some(s.messages as f64), "1"),
         ("bytes_sent", Some(s.bytes_sent as f64), "B"),
@@ -118,7 +125,7 @@ fn run_figures(data: &ReportData) -> Vec<(&'static str, Option<f64>, String)> {
     .into()
 }
 
-/// The key figures as one JSON object: `scenario`, `summary`, `total`,
+/// The key figures as one JSON object: `scenario`, `summary`, `leases`, `total`,
 /// `assets` and `owners`, with units last in the names of the fields.
 pub fn kpis_json(data: &ReportData) -> String {
     let assets: Map<String, Value> = data
@@ -168,6 +175,7 @@ pub fn kpis_json(data: &ReportData) -> String {
         "steps": data.steps(),
         "verdict": report::verdict(data),
         "summary": data.summary,
+        "leases": data.leases,
         "total": data.total,
         "assets": assets,
         "owners": owners,

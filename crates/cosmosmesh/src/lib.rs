@@ -1,6 +1,7 @@
 //! The facade that the command line and the SDKs use.
 
 pub mod kpi;
+pub mod leases;
 pub mod report;
 pub mod run;
 

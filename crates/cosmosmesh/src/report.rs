@@ -20,6 +20,7 @@ use cosmosmesh_planning::schedule::Kpis;
 use cosmosmesh_planning::time::Span;
 use serde::Serialize;
 
+use crate::leases::LeaseFigures;
 use words::{escape, percent};
 
 /// Everything that a report shows. Times are in seconds from the mission's
@@ -37,6 +38,8 @@ pub struct ReportData {
     pub assets: Vec<AssetReport>,
     /// What is shared.
     pub couplings: Vec<CouplingReport>,
+    /// Who may use how much of it.
+    pub leases: LeaseFigures,
     /// The rounds, in order.
     pub rounds: Vec<RoundReport>,
     /// What each contact carried.
@@ -94,6 +97,13 @@ pub struct Summary {
     pub loss_share: f64,
     /// Whether the members hold one plan that all of them signed off.
     pub agreed: bool,
+    /// Whether every member that can be reached holds a certificate of that: then nothing
+    /// that comes later changes the plan.
+    pub plan_final: bool,
+    /// Entries of the log that are final.
+    pub final_entries: u64,
+    /// Entries that were said and are part of nothing yet.
+    pub provisional_entries: u64,
     /// What the lower bound is worth.
     pub bound: BoundKind,
     /// Why it is worth that, as a phrase that follows a colon.

@@ -1,5 +1,6 @@
 //! `run`: from a scenario to an agreed, certified plan.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use cosmosmesh_sim::agreement::{self, Ended, Mischief, Terms, TimedRound};
 use cosmosmesh_sim::upset::Noise;
 use serde::Serialize;
 
+use crate::leases::{self, LeaseFigures};
 use crate::report::{self, Alone, BoundKind, ContactUse, ReportData, RoundReport, Summary, fill};
 
 /// What to run and how.
@@ -42,9 +44,17 @@ pub struct Options {
     pub check_central: bool,
     /// Rounds after which the agreement is given up.
     pub most_rounds: u32,
-    /// Members that nobody hears any more, and that hear nobody, from so many seconds
-    /// after the start.
-    pub silent: Vec<(MemberId, f64)>,
+    /// Members that nobody hears any more, and that hear nobody, and since when.
+    pub silent: Vec<(MemberId, Since)>,
+}
+
+/// Since when a member is silent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Since {
+    /// From so many seconds after the start.
+    Time(f64),
+    /// When so many rounds are closed.
+    Round(u32),
 }
 
 impl Default for Options {
@@ -79,6 +89,8 @@ pub struct Figures {
     pub rounds: u32,
     /// Whether all members signed off one plan.
     pub agreed: bool,
+    /// Whether every member that can be reached holds a certificate of that.
+    pub plan_final: bool,
     /// The certified relative gap of exactly the plan that was signed off.
     pub certified_relative_gap: Option<f64>,
     /// How far its cost is from the central optimum, relative.
@@ -109,6 +121,8 @@ pub struct Figures {
     pub provisional_entries: usize,
     /// Digest of the final entries and of the state that follows from them.
     pub state_digest: String,
+    /// How leases stand.
+    pub leases: LeaseFigures,
     /// Everything that is wrong with the plan, as sentences.
     pub violations: Vec<String>,
 }
@@ -239,21 +253,32 @@ pub fn run(
     // Where no plan is found for long, the members find out whether the
     // contracts can be met at all, once.
     let mut doubted = None;
+    let closed = Cell::new(0);
     let mut doubt = |round: &TimedRound| {
         watch(round);
+        closed.set(round.closed.round);
         if round.closed.round < DOUBT || round.closed.upper.is_some() || doubted.is_some() {
             return true;
         }
         doubted = Some(explain(&coupled).ok().flatten());
         matches!(doubted, Some(None))
     };
-    let silent = options.silent.iter();
-    let silent: Vec<(Option<usize>, f64)> = silent
-        .map(|(member, from_s)| (contract.place(member.as_str()), *from_s))
-        .collect();
+    let silent = options.silent.iter().map(|(member, since)| {
+        let place = contract.place(member.as_str());
+        let place = place.ok_or_else(|| RunError::Option {
+            option: "--silent",
+            value: member.to_string(),
+            remedy: "name an asset that shares something",
+        })?;
+        Ok((place, *since))
+    });
+    let silent: Vec<(usize, Since)> = silent.collect::<Result<_, RunError>>()?;
     let hears = |i: usize, at_s: f64| {
-        let mut of_member = silent.iter().filter(|(place, _)| *place == Some(i));
-        of_member.all(|(_, from_s)| at_s < *from_s)
+        let mut of_member = silent.iter().filter(|(place, _)| *place == i);
+        of_member.all(|(_, since)| match since {
+            Since::Time(from_s) => at_s < *from_s,
+            Since::Round(round) => closed.get() < *round,
+        })
     };
     let mischief = Mischief {
         tamper: &mut |_, payload| vec![payload],
@@ -359,15 +384,8 @@ fn contract(mission: &Mission, frame: Arc<Frame>, o: &Options) -> Result<Contrac
     let keys: Vec<_> = (0..frame.members.len())
         .map(|index| signing_key(o.seed, index).public())
         .collect();
-    Ok(Contract::new(
-        id,
-        Epoch(0),
-        frame,
-        &keys,
-        &closers,
-        o.method,
-        o.gap,
-    )?)
+    let contract = Contract::new(id, Epoch(0), frame, &keys, &closers, o.method, o.gap)?;
+    Ok(contract.with_leases(leases::terms(mission)?)?)
 }
 
 /// The salt of a member's commitment to its problem, in a run in one process: it
@@ -474,6 +492,9 @@ fn finish(
             }
         }
     }
+    let targets = leases::targets(&ended.ledger, &state);
+    let leases = leases::figures(mission, &ended.ledger, &targets);
+    violations.extend(lease_violations(&ended.ledger, &leases));
     let central = if options.check_central {
         match central::solve(coupled) {
             Ok(c) => Some(c.value),
@@ -503,9 +524,15 @@ fn finish(
         steps: mission.steps.len(),
         rounds,
         agreed: ended.plan.is_some(),
+        plan_final: ended.plan.is_some()
+            && (0..ended.finals.len()).all(|i| ended.finals[i] || gone(i)),
         certified_relative_gap: ended.plan.as_ref().and_then(|p| p.gap),
         central_relative_error: None,
-        coupling_violation_max: ended.plan.as_ref().map_or(0, |p| p.violation),
+        coupling_violation_max: ended
+            .plan
+            .as_ref()
+            .map_or(0, |p| p.violation)
+            .max(leases.excess_quanta),
         physical_residual_max: 0.0,
         bound: BoundKind::None,
         bound_reason: String::new(),
@@ -520,6 +547,7 @@ fn finish(
         state_digest: blake3::Hash::from_bytes(state.final_digest)
             .to_hex()
             .to_string(),
+        leases,
         violations,
     };
     (figures.bound, figures.bound_reason) = bound(&figures, ended.rounds.len());
@@ -532,8 +560,15 @@ fn finish(
             Some((cost - central).abs() / central.abs().max(fixed::COST));
     }
     let Some(x) = x else {
+        let absent = ended.gone.iter().map(|i| contract.members()[*i].as_str());
+        let absent: Vec<&str> = absent.collect();
+        let missing = if absent.is_empty() {
+            String::new()
+        } else {
+            format!(", without {}", absent.join(" and "))
+        };
         figures.violations.push(format!(
-            "no agreement after {} rounds: the leases in force stand",
+            "no agreement after {} rounds{missing}: the leases in force stand",
             ended.rounds.len()
         ));
         if ended.stopped.is_some() {
@@ -571,6 +606,24 @@ fn finish(
         ledger: ended.ledger,
         logs,
     })
+}
+
+/// What is wrong with the leases of a run.
+fn lease_violations(ledger: &Ledger, found: &LeaseFigures) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for fault in ledger.leases().faults() {
+        wrong.push(format!(
+            "entry {} of {} gives no right: {}",
+            fault.entry, fault.author, fault.reason
+        ));
+    }
+    if let Some(share) = found.granted_share.filter(|share| *share < 1.0) {
+        wrong.push(format!(
+            "members hold {:.4} % of what they take by the plan: use no more than the leases",
+            100.0 * share
+        ));
+    }
+    wrong
 }
 
 fn bound(f: &Figures, rounds: usize) -> (BoundKind, String) {
@@ -683,6 +736,9 @@ fn report_data(
             gap_wanted: options.gap,
             loss_share: options.loss,
             agreed: figures.agreed,
+            plan_final: figures.plan_final,
+            final_entries: figures.final_entries as u64,
+            provisional_entries: figures.provisional_entries as u64,
             bound: figures.bound,
             bound_reason: figures.bound_reason.clone(),
             lower_value: figures.lower_value,
@@ -699,6 +755,7 @@ fn report_data(
         },
         assets: fill::assets(mission, &solution),
         couplings,
+        leases: figures.leases.clone(),
         rounds,
         contacts,
         owners,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use cosmosmesh::run::{Options, Run, run, shipped_scenario, signing_key};
+use cosmosmesh::run::{Options, Run, Since, run, shipped_scenario, signing_key};
 use cosmosmesh_coordination::contract::Contract;
 use cosmosmesh_coordination::ledger::Ledger;
 use cosmosmesh_log::{Draft, Entry};
@@ -251,7 +251,7 @@ fn each_member_may_fall_silent_and_rounds_close_all_the_same() {
     for silent in ["habitat", "solar_plant", "oxygen_plant", "rover"] {
         let member = MemberId::new(silent).expect("a name");
         let found = agree(&Options {
-            silent: vec![(member.clone(), 4.0)],
+            silent: vec![(member.clone(), Since::Time(4.0))],
             most_rounds: 12,
             ..Options::default()
         });
@@ -263,7 +263,65 @@ fn each_member_may_fall_silent_and_rounds_close_all_the_same() {
         assert_eq!(state.absent(contract), [&member], "{silent}");
         let gone = format!("{silent} cannot be reached");
         assert!(found.figures.violations.contains(&gone), "{silent}");
+        // What the contract gave at first stands: nobody has committed itself.
+        let leases = &found.figures.leases;
+        assert_eq!((leases.granted_share, leases.excess_quanta), (None, 0));
+        assert_eq!(leases.transfers + leases.commitments + leases.refused, 0);
+        let usable = leases.holdings.iter().map(|row| row.usable);
+        assert!(usable.fold(0.0_f64, f64::max) <= 0.0, "{silent}");
     }
+}
+
+#[test]
+fn leases_come_to_the_plan_in_every_log() {
+    for loss in [0.0, 0.3] {
+        let found = agree(&Options {
+            loss,
+            seed: 5,
+            gap: 1e-3,
+            ..Options::default()
+        });
+        let leases = &found.figures.leases;
+        assert!(found.figures.violations.is_empty(), "{:?}", found.figures);
+        assert!(found.figures.plan_final);
+        assert_eq!(leases.granted_share, Some(1.0));
+        assert!(leases.commitments > 0 && leases.transfers > 0);
+        assert_eq!((leases.refused, leases.excess_quanta), (0, 0));
+        let digest = found.ledger.log().digest();
+        assert!(found.logs.iter().all(|(_, log)| log.digest() == digest));
+    }
+}
+
+#[test]
+fn first_holders_reserve_and_floors_come_from_the_scenario() {
+    let text = shipped_scenario(NAME).expect("it is shipped");
+    let lease = "\n[coupling.lease]\n\
+                 commitment = [{ member = \"solar_plant\", amount = 1.0 }]\n\
+                 floor = [{ member = \"habitat\", from = \"solar_plant\", amount = 0.25 }]\n\
+                 weight = [{ member = \"rover\", parts = 1 }]\n";
+    let options = Options {
+        silent: vec![(MemberId::new("rover").expect("a name"), Since::Round(0))],
+        most_rounds: 3,
+        ..Options::default()
+    };
+    let found = run(
+        "mine.toml",
+        &format!("{text}{lease}"),
+        &options,
+        &mut |_| {},
+    );
+    let found = found.expect("it runs").figures;
+    assert!(!found.agreed);
+    let of = |name: &str| {
+        let mut rows = found.leases.holdings.iter();
+        rows.find(|row| row.member == name)
+            .expect("a member")
+            .clone()
+    };
+    let hours = of("solar_plant").committed;
+    assert!(hours > 0.0);
+    assert!((of("habitat").usable - 0.25 * hours).abs() < 1e-6);
+    assert!((of("rover").usable - 0.75 * hours).abs() < 1e-6);
 }
 
 #[test]

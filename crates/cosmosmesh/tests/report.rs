@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use cosmosmesh::kpi;
+use cosmosmesh::leases::{LeaseFigures, MemberLeases};
 use cosmosmesh::report::{
     Allocation, Alone, AssetGain, AssetReport, BoundKind, ContactUse, ContactWindows,
     CouplingReport, OwnerReport, ReportData, RoundReport, ScenarioInfo, SeriesReport, Summary,
@@ -40,6 +41,9 @@ fn sample(name: &str) -> ReportData {
             gap_wanted: 1e-4,
             loss_share: 0.3,
             agreed: true,
+            plan_final: true,
+            final_entries: 12,
+            provisional_entries: 1,
             bound: BoundKind::Certified,
             bound_reason: text.clone(),
             lower_value: Some(-12.0005),
@@ -95,6 +99,22 @@ fn sample(name: &str) -> ReportData {
                 values: vec![10.0, 0.0, -0.0],
             }],
         }],
+        leases: LeaseFigures {
+            granted_share: Some(1.0),
+            commitments: 0,
+            transfers: 1,
+            refused: 0,
+            excess_quanta: 0,
+            holdings: vec![MemberLeases {
+                coupling: text.clone(),
+                member: text.clone(),
+                unit: text.clone(),
+                wanted: Some(10.0),
+                held: 12.0,
+                usable: 11.0,
+                committed: 0.0,
+            }],
+        },
         rounds: vec![RoundReport {
             round: 1,
             virtual_time_s: 4_000.0,

@@ -210,7 +210,7 @@ impl<D: Disk> Node<D> {
         }
     }
 
-    /// Takes entries into its log and its store, and does nothing about them. Those that
+    /// Takes entries into its log and its store, and says nothing about them. Those that
     /// break a rule are passed over.
     ///
     /// # Errors
@@ -218,9 +218,26 @@ impl<D: Disk> Node<D> {
     pub fn hold(&mut self, entries: Vec<Entry>) -> Result<(), Halted> {
         for verified in self.verified(entries) {
             // What the log does not take nobody does.
-            let _ = self.member.hold(verified);
+            let _ = self.member.hear(&verified);
         }
         self.save()
+    }
+
+    /// Signs what brings leases to the agreed plan, once it is final and unless the node
+    /// may not sign.
+    ///
+    /// # Errors
+    /// Its store fails, or its member cannot go on.
+    pub fn grant(&mut self, now: UtcSeconds, voice: &mut Voice<'_>) -> Result<(), Halted> {
+        if self.fence.may_sign() {
+            self.member.grant(now, voice)?;
+        }
+        self.save()
+    }
+
+    /// Whether it has signed what it was to, or may not sign at all.
+    pub fn has_granted(&self) -> bool {
+        !self.fence.may_sign() || self.member.has_granted()
     }
 
     /// Makes what is new in the log durable.

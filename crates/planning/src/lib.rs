@@ -35,6 +35,7 @@ mod geometry;
 pub mod alone;
 pub mod contacts;
 pub mod error;
+pub mod lease;
 pub mod light;
 pub mod local_problem;
 pub mod mission;

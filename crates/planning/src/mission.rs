@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::contacts::{Contacts, contacts, link_index};
 use crate::device;
 use crate::error::ScenarioError;
+use crate::lease::{self, LeaseShares};
 use crate::light::{Light, light, seconds};
 use crate::model::{Flows, Label, Model};
 use crate::number::At;
@@ -107,8 +108,11 @@ pub struct Contract {
     /// Who holds a capacity at first; `None` for a balance, or where it comes
     /// from outside.
     pub holder: Option<Name>,
-    /// What is shared out in each step, in the ports' unit; 0 for a balance.
+    /// What is shared out in each step, in the ports' unit, the reserve aside; 0 for a
+    /// balance.
     pub capacity: Vec<f64>,
+    /// Who holds what before anything is agreed.
+    pub lease: LeaseShares,
 }
 
 impl Mission {
@@ -209,7 +213,9 @@ fn contract(
         names
     };
     let members = names(&c.members);
+    let lease = lease::shares(&scenario.file, c, &mut capacity);
     Contract {
+        lease,
         id: c.id.to_name(),
         resource: c.resource,
         kind: *c.kind,

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::error::{REMEDY, ScenarioError, Source};
+use crate::lease::Lease;
 use crate::number::{At, Efficiency, Fraction, NonNegative, Positive, Real, Utc};
 
 /// Largest scenario text that is read, in bytes.
@@ -716,6 +717,8 @@ pub struct Coupling {
     pub holder: Option<At<Id>>,
     /// The capacity; for a capacity only.
     pub capacity: Option<At<Capacity>>,
+    /// Who holds what at first, and who goes short first.
+    pub lease: Option<At<Lease>>,
 }
 
 /// A capacity a step: exactly one of the four is given.

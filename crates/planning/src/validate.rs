@@ -577,6 +577,7 @@ fn couplings(source: &Source, file: &File, steps: usize) -> Check {
             two_sided(source, file, c)?;
         }
         capacity(source, file, steps, c)?;
+        crate::lease::check(source, file, c)?;
     }
     Ok(())
 }

@@ -5,6 +5,8 @@
 //! runs comes from the contact plan: an answer that it lets arrive within the round's limit
 //! is waited for, and none beyond.
 
+mod granting;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
@@ -587,15 +589,17 @@ impl Run<'_> {
                     let mut salt = [0; 16];
                     salt[..8].copy_from_slice(&self.terms.seed.to_be_bytes());
                     salt[8..].copy_from_slice(&((pass << 32) | i as u64).to_be_bytes());
+                    let free = &mut |_, _| true;
                     // A disk that fails now leaves a log that is not that of the others.
-                    bytes += meet(&mut [a, b], Salt(salt)).unwrap_or(0);
+                    let met = meet(&mut [a, b], Salt(salt), &mut Default::default(), free);
+                    bytes += met.unwrap_or(0);
                 }
             }
         }
         bytes
     }
 
-    fn finish(mut self, stopped: Option<Stopped>) -> Result<Ended, MemberError> {
+    fn finish(mut self, mut stopped: Option<Stopped>) -> Result<Ended, MemberError> {
         // Who is down is looked at as it would come back.
         for i in 0..self.nodes.len() {
             self.disks[i].limit(None);
@@ -604,6 +608,11 @@ impl Run<'_> {
             }
         }
         let hub = self.hub();
+        if self.member(hub).is_some_and(Member::is_final)
+            && let Err(stop) = self.grant_all(hub)
+        {
+            stopped.get_or_insert(stop);
+        }
         let drained_bytes = self.drain(hub);
         let progress = self.closer(hub).and_then(closer::Closer::progress).cloned();
         let gone =

@@ -3,20 +3,15 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::Args;
-use cosmosmesh::coordination::contract::Contract;
 use cosmosmesh::coordination::ledger::{Ledger, State};
 use cosmosmesh::coordination::progress::Phase;
 use cosmosmesh::optimize::seeded::Seeded;
 use cosmosmesh_log::Log;
 use serde_json::json;
 
-use super::{CONTRACT, Failure, hex, load};
-
-/// The largest contract that is read, in bytes.
-const MAX_CONTRACT_BYTES: u64 = 64 << 20;
+use super::{Failure, contract, hex, load, past, whole};
 
 /// Compute the state of the agreement from its log, in any order of entries.
 ///
@@ -43,16 +38,7 @@ pub(crate) struct ReplayArgs {
 
 pub(crate) fn run(a: &ReplayArgs) -> Result<ExitCode, Failure> {
     let (mut log, _) = load(&a.dir, true)?;
-    if log.pruned() > 0 {
-        return Err(Failure::at(
-            &a.dir,
-            format!(
-                "of {} entries nothing but the header is here, they were pruned; the agreement \
-                 follows from all of them: replay the log of a member that keeps them",
-                log.pruned()
-            ),
-        ));
-    }
+    whole(&a.dir, &log)?;
     let contract = contract(&a.dir, &log)?;
     if let Some(start) = &a.at {
         log = past(&a.dir, &log, start)?;
@@ -136,41 +122,6 @@ fn standing(state: &State) -> String {
         },
         (Phase::Settling(_), _) => "settling on a plan".to_owned(),
         _ => "no plan agreed".to_owned(),
-    }
-}
-
-fn contract(dir: &Path, log: &Log) -> Result<Arc<Contract>, Failure> {
-    let path = dir.join(CONTRACT);
-    let missing = |e| Failure::at(&path, format!("{e}; a replay needs the contract"));
-    let size = std::fs::metadata(&path).map_err(missing)?.len();
-    if size > MAX_CONTRACT_BYTES {
-        let problem = format!("{size} bytes, at most {MAX_CONTRACT_BYTES} are read");
-        return Err(Failure::at(&path, problem));
-    }
-    let bytes = std::fs::read(&path).map_err(missing)?;
-    let contract = Contract::from_bytes(&bytes).map_err(|e| Failure::at(&path, e))?;
-    let (actual, expected) = (contract.hash(), log.terms().contract_hash());
-    if actual != expected {
-        let problem = format!("it is contract {actual}, the log is of {expected}");
-        return Err(Failure::at(&path, problem));
-    }
-    Ok(Arc::new(contract))
-}
-
-/// The log as it follows from one entry.
-fn past(dir: &Path, log: &Log, start: &str) -> Result<Log, Failure> {
-    let start = start.to_lowercase();
-    let mut found = log.canonical();
-    found.retain(|ix| log.id(*ix).to_string().starts_with(&start));
-    match found[..] {
-        [ix] => Ok(log.at(&[ix])),
-        _ => Err(Failure::at(
-            dir,
-            format!(
-                "{} entries begin with {start:?}; `log show` lists all ids",
-                found.len()
-            ),
-        )),
     }
 }
 

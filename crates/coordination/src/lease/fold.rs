@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use cosmosmesh_log::{EntryIx, Kind, Log};
 use cosmosmesh_mission::{
-    Canonical as _, ContractId, CouplingId, Delta, Epoch, FixedVec, MemberId, MessageId, PlanDelta,
+    Canonical as _, ContractId, CouplingId, Delta, FixedVec, MemberId, MessageId, PlanDelta,
 };
 
 use super::causal::{Causal, Clock};
@@ -117,11 +117,6 @@ pub(crate) enum What {
     },
     Withdrawal {
         of: u32,
-    },
-    Target {
-        coupling: usize,
-        epoch: Epoch,
-        quanta: FixedVec,
     },
 }
 
@@ -381,7 +376,7 @@ impl Leases {
             | What::Consent { .. }
             | What::Switch { .. }
             | What::Withdrawal { .. } => account.said.push(op),
-            What::Derate { .. } | What::Request { .. } | What::Target { .. } => {}
+            What::Derate { .. } | What::Request { .. } => {}
         }
     }
 
@@ -526,20 +521,6 @@ impl Leases {
         delta: Delta,
     ) -> Result<Option<What>, Reason> {
         let what = match delta {
-            Delta::Allocation {
-                coupling,
-                epoch,
-                quanta,
-            } => {
-                let Some(coupling) = self.terms.coupling(&coupling) else {
-                    return Ok(None);
-                };
-                What::Target {
-                    coupling,
-                    epoch,
-                    quanta,
-                }
-            }
             Delta::Transfer {
                 coupling,
                 source,
@@ -631,6 +612,7 @@ impl Leases {
             }
             Delta::Consent { proposal } => self.consent(log, node, member, proposal)?,
             Delta::Switch { proposal } => self.switch(log, node, member, account, proposal)?,
+            // A target is what its author wants, and changes no right.
             _ => return Ok(None),
         };
         Ok(Some(what))

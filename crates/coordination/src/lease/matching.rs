@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use cosmosmesh_mission::{CouplingId, Delta, Epoch, FixedVec, MemberId};
 
 use super::fence::Fence;
-use super::fold::What;
 use super::terms::CouplingKind;
 use super::view::View;
 
@@ -37,30 +36,6 @@ struct Signed {
 }
 
 impl View<'_> {
-    /// The members' targets for an epoch: of each the last that counts.
-    pub fn targets(&self, epoch: Epoch) -> Targets {
-        let mut targets = Targets::new();
-        let terms = self.leases().terms();
-        for op in self.in_order() {
-            let What::Target {
-                coupling,
-                epoch: of,
-                quanta,
-            } = &op.what
-            else {
-                continue;
-            };
-            let ix = self.log().attached_since(op.node as usize).next();
-            if *of == epoch && ix.is_some_and(|ix| self.log().is_counted(ix)) {
-                let coupling = terms.couplings[*coupling].terms.id.clone();
-                let member = terms.members()[op.member].clone();
-                let of_coupling = targets.entry(coupling).or_default();
-                of_coupling.insert(member, quanta.0.clone());
-            }
-        }
-        targets
-    }
-
     /// What a member can give of a pool at each step.
     pub(crate) fn free_at(&self, pool: usize, member: usize) -> Vec<i64> {
         let lease = self.lease_at(pool, member);

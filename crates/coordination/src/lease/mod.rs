@@ -20,6 +20,7 @@ mod matching;
 mod request;
 mod rules;
 mod shortage;
+mod standing;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -30,5 +31,6 @@ pub use fence::Fence;
 pub use fold::Leases;
 pub use matching::{Matching, Targets};
 pub use request::{Conflict, Request};
+pub use standing::{Covered, Holding, Said};
 pub use terms::{CouplingKind, CouplingTerms, LeaseTerms, LeaseTermsError, MAX_QUANTA, PoolTerms};
 pub use view::{Lease, View};

@@ -154,7 +154,7 @@ pub(super) fn body(page: &mut String, data: &ReportData) {
     page.push_str(
         "<nav class=\"bar\" aria-label=\"Report\"><span class=\"links\">\
          <a href=\"#gains\">Gains</a><a href=\"#assets\">Assets</a><a href=\"#shares\">Shares and \
-         prices</a><a href=\"#agreement\">Agreement</a><a href=\"#contacts\">Contacts</a>\
+         prices</a><a href=\"#leases\">Leases</a><a href=\"#agreement\">Agreement</a><a href=\"#contacts\">Contacts</a>\
          <a href=\"#figures\">Key figures</a></span>\
          <span class=\"zoom\" id=\"zoom\"></span></nav>\n\
          <noscript><p class=\"note\">The timelines and curves are drawn by a script inside this \
@@ -173,8 +173,11 @@ pub(super) fn body(page: &mut String, data: &ReportData) {
          price of a step is what one more unit would be worth to all assets together in that \
          step. Whoever draws pays it, whoever supplies gets it. It is zero where there is enough \
          for everybody. Minutes are drawn per hour of the step, so that short and long steps \
-         compare.</p><div id=\"share-plots\"></div></section>\n\
-         <section id=\"agreement\"><h2>How the agreement came about</h2><p class=\"note\">In each \
+         compare.</p><div id=\"share-plots\"></div></section>\n",
+    );
+    leases(page, data);
+    page.push_str(
+        "<section id=\"agreement\"><h2>How the agreement came about</h2><p class=\"note\">In each \
          round every asset answers prices with what it would draw; no asset shows its model. The \
          lower bound says that no plan can cost less, the upper bound is the cost of a plan that \
          works. Where they meet, the plan is the best possible. The gap is the distance between \
@@ -298,7 +301,7 @@ fn tiles(page: &mut String, data: &ReportData) {
         },
     ));
     tiles.push((
-        "Time to agree",
+        "Time until all hold it",
         duration(s.virtual_time_s),
         format!("{} in mission time", count(s.rounds as usize, "round")),
     ));
@@ -343,6 +346,19 @@ fn tiles(page: &mut String, data: &ReportData) {
         s.coupling_violation_max.to_string(),
         "quanta allotted beyond capacity".to_owned(),
     ));
+    let (standing, of_plan) = if s.plan_final {
+        ("final", "nothing that comes later changes the plan")
+    } else {
+        ("provisional", "not everybody holds a certificate of it")
+    };
+    tiles.push((
+        "The plan is",
+        standing.to_owned(),
+        format!(
+            "{of_plan}; {} entries of the log are final, {} provisional",
+            s.final_entries, s.provisional_entries
+        ),
+    ));
     tiles.push((
         "Physics re-simulated",
         scientific(s.physical_residual_max),
@@ -359,6 +375,46 @@ fn tiles(page: &mut String, data: &ReportData) {
         );
     }
     page.push_str("</div>\n");
+}
+
+/// Who may use how much: a table.
+fn leases(page: &mut String, data: &ReportData) {
+    let found = &data.leases;
+    let share = found.granted_share.map_or_else(String::new, |share| {
+        // Never more than there is.
+        let hundredths = (share * 1e4).floor() / 100.0;
+        format!(" Members hold {hundredths} % of what they take by the plan.")
+    });
+    let _ = write!(
+        page,
+        "<section id=\"leases\"><h2>Who may use how much</h2>\n<p class=\"note\">A lease is a \
+         right that its holder has signed for, or has from the contract; together leases are \
+         never more than there is, whoever is silent or lies. Sums over all steps.{share} {}, \
+         {}, {} refused.</p>\n\
+         <table><thead><tr><th scope=\"col\">What</th><th scope=\"col\">Member</th>\
+         <th scope=\"col\" class=\"n\">Takes by the plan</th>\
+         <th scope=\"col\" class=\"n\">Holds</th><th scope=\"col\" class=\"n\">May use</th>\
+         <th scope=\"col\" class=\"n\">Is committed to supply</th>\
+         <th scope=\"col\">Unit</th></tr></thead><tbody>\n",
+        count(found.commitments, "commitment"),
+        count(found.transfers, "transfer"),
+        found.refused,
+    );
+    for row in &found.holdings {
+        let _ = writeln!(
+            page,
+            "<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
+             <td class=\"n\">{}</td><td class=\"n\">{}</td><td>{}</td></tr>",
+            escape(&row.coupling),
+            escape(&row.member),
+            row.wanted.map_or_else(|| "–".to_owned(), figure),
+            figure(row.held),
+            figure(row.usable),
+            figure(row.committed),
+            escape(&row.unit),
+        );
+    }
+    page.push_str("</tbody></table></section>\n");
 }
 
 fn scientific(v: f64) -> String {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use cosmosmesh_mission::{Delta, Epoch, UtcSeconds};
 
-use super::super::Reason;
 use super::super::rules::Rule;
+use super::super::{Reason, Targets};
 use super::history::{Run, Trouble};
 use super::world::{Node, STEPS, World, id, list, pool, transfer};
 
@@ -213,19 +213,38 @@ fn a_silent_suppliers_rights_are_not_firm() {
 
 #[test]
 fn a_matching_leads_to_the_targets() {
+    matched([("link", [3, 2, 9, 4]), ("bus", [-9, 3, 5, -4])], |run| {
+        led_to_the_targets(run);
+    });
+}
+
+#[test]
+fn false_targets_waste_at_most() {
+    for lie in [-1000, 0, 1000, i64::MAX, -i64::MAX] {
+        matched(
+            [("link", [3, 2, 9, lie]), ("bus", [-9, 3, 5, lie])],
+            |run| {
+                for node in &run.nodes {
+                    let view = node.leases.view(&node.log);
+                    assert!(view.faults().is_empty(), "{lie}: {:?}", view.faults());
+                    assert_eq!(view.excess(), 0, "{lie}");
+                }
+            },
+        );
+    }
+}
+
+/// What members have after they signed what follows from targets; `b` names none.
+fn matched(wanted: [(&str, [i64; 4]); 2], check: impl Fn(&Run)) {
     let world = Arc::new(World::new());
     let mut run = Run::new(&world, 0, Trouble::default(), None);
-    let wanted = [("link", [3, 2, 9, 4]), ("bus", [-9, 3, 5, -4])];
-    for (coupling, targets) in wanted {
-        for (who, target) in targets.into_iter().enumerate().filter(|(who, _)| *who != 1) {
-            run.nodes[who].say(Delta::Allocation {
-                coupling: id(coupling),
-                epoch: Epoch(3),
-                quanta: list(&[target; STEPS]),
-            });
+    let mut targets = Targets::new();
+    for (coupling, wanted) in wanted {
+        for (who, target) in wanted.into_iter().enumerate().filter(|(who, _)| *who != 1) {
+            let of_coupling = targets.entry(id(coupling)).or_default();
+            of_coupling.insert(id(["a", "b", "c", "d"][who]), vec![target; STEPS]);
         }
     }
-    // Everybody meets twice: first the targets, then what follows from them.
     let meet = |run: &mut Run| {
         for _ in 0..2 {
             for (from, to) in (0..4).flat_map(|a| (0..4).map(move |b| (a, b))) {
@@ -236,11 +255,9 @@ fn a_matching_leads_to_the_targets() {
             }
         }
     };
-    meet(&mut run);
     for who in 0..4 {
         let node = &run.nodes[who];
         let view = node.leases.view(&node.log);
-        let targets = view.targets(Epoch(3));
         let matching = view.matching(Epoch(3), 0, &targets);
         let name = id(["a", "b", "c", "d"][who]);
         for delta in matching.get(&name).cloned().unwrap_or_default() {
@@ -248,6 +265,10 @@ fn a_matching_leads_to_the_targets() {
         }
     }
     meet(&mut run);
+    check(&run);
+}
+
+fn led_to_the_targets(run: &Run) {
     let node = &run.nodes[0];
     assert!(
         node.leases.faults().is_empty(),
