@@ -8,6 +8,7 @@ fn frames() -> Vec<Frame> {
     let ask = Ask {
         round: 7,
         have: vec![0, 300],
+        ends: vec![MessageId([7; 32])],
         want: vec![MessageId([3; 32])],
     };
     vec![
@@ -47,6 +48,7 @@ fn whatever_is_accepted_is_the_one_encoding() {
 #[test]
 fn asks_for_more_than_is_answered_are_refused() {
     let ask = Ask {
+        ends: vec![MessageId([7; 32])],
         want: vec![MessageId([0; 32]); MOST_WANTED + 1],
         ..Ask::default()
     };
