@@ -192,7 +192,7 @@ fn a_member_that_signs_nothing_or_too_much_gives_nobody_more_than_there_is() {
         let leases = ended.ledger.leases();
         let view = leases.view(ended.ledger.log());
         assert_eq!(view.excess(), 0, "lie {lie}");
-        // Of less than it was asked for, what is missing is refused.
+        // Of half a commitment the transfers cannot all be paid.
         assert_eq!(view.faults().is_empty(), lie == 0, "lie {lie}");
         for fault in view.faults() {
             let name = &ended.ledger.contract().members()[liar];
