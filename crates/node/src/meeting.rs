@@ -36,20 +36,22 @@ pub fn meet<D: Disk>(
     Ok(bytes)
 }
 
-/// Carries messages to and fro until both sides are silent, or one does not arrive.
+/// Carries messages to and fro until both sides are silent, or something was lost.
 fn talk<D: Disk>(
     nodes: &mut [&mut Node<D>; 2],
     sides: &mut [Session; 2],
     carry: &mut dyn FnMut(usize, u64) -> bool,
 ) -> Result<(), Halted> {
-    let (mut turn, mut quiet) = (0, 0);
+    let (mut turn, mut quiet, mut lost) = (0, 0, false);
     while quiet < 2 {
         let other = 1 - turn;
         quiet += 1;
         while let Some(message) = sides[turn].poll() {
             quiet = 0;
+            // What follows a lost message still arrives; then the meeting is over.
             if !carry(turn, message.len() as u64) {
-                return Ok(());
+                lost = true;
+                continue;
             }
             // Both run this very code: what one says the other understands. Where
             // not, their logs differ in the end, and that is found.
@@ -60,6 +62,9 @@ fn talk<D: Disk>(
             if sides[other].advance(nodes[other].member().log()).is_err() {
                 return Ok(());
             }
+        }
+        if lost {
+            return Ok(());
         }
         turn = other;
     }

@@ -17,7 +17,7 @@ use cosmosmesh_node::node::{Halted, Node};
 
 /// How often all meet the closer at most. Without losses it takes three: to bring it all
 /// and take it home, to bring what is signed, and to take that home.
-const MOST_EXCHANGES: u64 = 40;
+const MOST_EXCHANGES: u64 = 200;
 
 /// One meeting in virtual time.
 struct Way<'w> {
