@@ -2,6 +2,7 @@
 
 mod history;
 mod log;
+mod log_words;
 mod rounds;
 mod sync;
 

@@ -36,46 +36,46 @@ pub(crate) struct LogArgs {
 }
 
 #[derive(Debug, Serialize)]
-struct Measured {
-    entries: usize,
+pub(super) struct Measured {
+    pub(super) entries: usize,
     /// Entries a second: signing.
-    sign_per_s: f64,
+    pub(super) sign_per_s: f64,
     /// Decoding the bytes and hashing.
-    decode_per_s: f64,
+    pub(super) decode_per_s: f64,
     /// Checking signatures, one core.
-    verify_per_s: f64,
+    pub(super) verify_per_s: f64,
     /// The same on two threads.
-    verify_two_threads_per_s: f64,
+    pub(super) verify_two_threads_per_s: f64,
     /// Attaching checked entries, canonical order and state.
-    fold_per_s: f64,
+    pub(super) fold_per_s: f64,
     /// All of it on one core: decode, verify, attach, order, state.
-    replay_verified_per_s: f64,
-    append: Vec<AppendRow>,
-    open: OpenRow,
-    vectors: Vec<VectorRow>,
-    sketches: Vec<SketchRow>,
+    pub(super) replay_verified_per_s: f64,
+    pub(super) append: Vec<AppendRow>,
+    pub(super) open: OpenRow,
+    pub(super) vectors: Vec<VectorRow>,
+    pub(super) sketches: Vec<SketchRow>,
 }
 
 /// Durable append, by how many entries share a sync.
 #[derive(Debug, Serialize)]
-struct AppendRow {
-    entries_per_commit: usize,
-    entries_per_s: f64,
-    commits_per_s: f64,
+pub(super) struct AppendRow {
+    pub(super) entries_per_commit: usize,
+    pub(super) entries_per_s: f64,
+    pub(super) commits_per_s: f64,
 }
 
 #[derive(Debug, Serialize)]
-struct OpenRow {
-    entries: usize,
-    bytes: u64,
+pub(super) struct OpenRow {
+    pub(super) entries: usize,
+    pub(super) bytes: u64,
     /// Reading and checking every frame.
-    open_s: f64,
+    pub(super) open_s: f64,
     /// Building the graph from it, own signatures taken on trust.
-    load_s: f64,
+    pub(super) load_s: f64,
     /// Making the index from nothing, and finding one entry.
-    index_s: f64,
+    pub(super) index_s: f64,
     /// Finding one entry when the index is there.
-    find_s: f64,
+    pub(super) find_s: f64,
 }
 
 #[allow(clippy::disallowed_methods)]
@@ -93,7 +93,7 @@ pub(crate) fn run(a: &LogArgs) -> ExitCode {
             if a.json {
                 crate::print(&format!("{}\n", serde_json::json!(measured)));
             } else {
-                crate::print(&format!("{measured:#?}\n"));
+                crate::print(&measured.to_string());
             }
             ExitCode::SUCCESS
         }

@@ -12,37 +12,37 @@ use super::log::clock;
 /// A meeting of two that have met before, one of which went on.
 #[derive(Debug, Serialize)]
 pub(crate) struct VectorRow {
-    entries: usize,
-    authors: usize,
+    pub(super) entries: usize,
+    pub(super) authors: usize,
     /// Entries that one side lacks.
-    missing: usize,
+    pub(super) missing: usize,
     /// How many authors wrote them.
-    changed_authors: usize,
+    pub(super) changed_authors: usize,
     /// All bytes of both directions but the entries themselves.
-    overhead_bytes: usize,
+    pub(super) overhead_bytes: usize,
     /// The first message without its entries, for each author that changed, and
     /// without what it takes when nobody did.
-    bytes_per_changed_author: f64,
+    pub(super) bytes_per_changed_author: f64,
     /// Turns until both have the same; two are a round trip.
-    turns: usize,
+    pub(super) turns: usize,
     /// Computing, both sides.
-    s: f64,
+    pub(super) s: f64,
 }
 
 /// Two sets of ids that differ at random places.
 #[derive(Debug, Serialize)]
 pub(crate) struct SketchRow {
-    ids: usize,
-    difference: usize,
-    cases: usize,
+    pub(super) ids: usize,
+    pub(super) difference: usize,
+    pub(super) cases: usize,
     /// Of which the first answer sufficed.
-    first_time: usize,
+    pub(super) first_time: usize,
     /// Estimate and symbols, for each difference.
-    bytes_per_difference: f64,
+    pub(super) bytes_per_difference: f64,
     /// And what is then asked for, half of the differences in four bytes each.
-    with_wants: f64,
+    pub(super) with_wants: f64,
     /// Coding and decoding, both sides, one case.
-    s: f64,
+    pub(super) s: f64,
 }
 
 fn options(seed: u64) -> Options {
