@@ -249,7 +249,7 @@ fn explanation(data: &ReportData) -> Vec<String> {
         format!(": {reason}")
     };
     lines.push(match (s.bound, s.lower_value, s.upper_value) {
-        (BoundKind::Certified, Some(lower), Some(upper)) => {
+        (BoundKind::Certified | BoundKind::Conditional, Some(lower), Some(upper)) => {
             // As many digits as show the difference.
             let apart = (upper - lower).abs();
             let digits = if apart > 0.0 {
@@ -258,9 +258,13 @@ fn explanation(data: &ReportData) -> Vec<String> {
                 2
             };
             let digits = digits.clamp(0, 9) as usize;
+            let (whose, kind) = match s.bound {
+                BoundKind::Conditional => (" of those who agreed", "conditional"),
+                _ => ("", "certified"),
+            };
             format!(
-                "The plan is worth {} and no plan can be worth more than {} (in {unit}). The \
-                 bound is certified{because}.",
+                "The plan is worth {} and no plan{whose} can be worth more than {} (in {unit}). \
+                 The bound is {kind}{because}.",
                 decimals(-upper, digits),
                 decimals(-lower, digits)
             )
@@ -277,6 +281,15 @@ fn explanation(data: &ReportData) -> Vec<String> {
             percent(s.gap_wanted)
         ));
     }
+    let (standing, of_plan) = if s.plan_final {
+        ("final", "nothing that comes later changes it")
+    } else {
+        ("provisional", "not everybody holds a certificate of it")
+    };
+    lines.push(format!(
+        "It is {standing}: {of_plan}. Of the entries of the log {} are final and {} provisional.",
+        s.final_entries, s.provisional_entries
+    ));
     if let Some(error) = s.central_relative_error {
         lines.push(format!(
             "Its cost differs by {} from that of a planner who would know everybody's model.",
@@ -345,19 +358,6 @@ fn tiles(page: &mut String, data: &ReportData) {
         "Over-commitment",
         s.coupling_violation_max.to_string(),
         "quanta allotted beyond capacity".to_owned(),
-    ));
-    let (standing, of_plan) = if s.plan_final {
-        ("final", "nothing that comes later changes the plan")
-    } else {
-        ("provisional", "not everybody holds a certificate of it")
-    };
-    tiles.push((
-        "The plan is",
-        standing.to_owned(),
-        format!(
-            "{of_plan}; {} entries of the log are final, {} provisional",
-            s.final_entries, s.provisional_entries
-        ),
     ));
     tiles.push((
         "Physics re-simulated",
